@@ -1,0 +1,57 @@
+/* Batch normalisation over the rows of a matrix, with an optional ReLU behind it. */
+#ifndef GEMEL_BATCHNORM_H
+#define GEMEL_BATCHNORM_H
+
+#include <gemel/api.h>
+#include <gemel/context.h>
+#include <gemel/status.h>
+
+GM_BEGIN_DECLS
+
+typedef struct gm_batchnorm_options {
+    size_t size;    /* sizeof(gm_batchnorm_options) */
+    int64_t groups; /* contiguous, equal ranges of rows that are normalised each by itself: the views of a batch */
+    float eps;      /* added to the biased variance under the root */
+    float momentum; /* weight of the new statistics in the running ones */
+    bool relu;      /* y = max(0, normalised) */
+} gm_batchnorm_options;
+
+static inline gm_batchnorm_options gm_batchnorm_default_options(void)
+{
+    gm_batchnorm_options options = {sizeof(gm_batchnorm_options), 1, 1e-5f, 0.1f, false};
+    return options;
+}
+
+/* Floats that the forward call leaves for the backward call: mean (high and low part) and 1/sqrt(variance + eps). */
+GM_API int64_t gm_batchnorm_saved_size(int64_t cols, int64_t groups);
+
+/* Training: y = (x - mean) / sqrt(variance + eps) * weight + bias, then ReLU if asked, with each group's statistics.
+ * x, y: [rows, cols], y may be x; weight, bias: [cols] or both NULL; saved: gm_batchnorm_saved_size() floats;
+ * running_mean, running_variance: [cols] or both NULL, updated group after group as
+ * running = (1 - momentum) running + momentum statistic, the variance unbiased as PyTorch's.
+ * Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW, GM_WORKSPACE_TOO_SMALL, GM_NOT_FINITE. */
+GM_API gm_status gm_batchnorm_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                                          const float *weight, const float *bias, const gm_batchnorm_options *options,
+                                          float *running_mean, float *running_variance, float *saved, float *y,
+                                          int64_t ldy);
+
+/* Inference: the same with the running statistics; y may be x. */
+GM_API gm_status gm_batchnorm_infer_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                                        const float *weight, const float *bias, const float *running_mean,
+                                        const float *running_variance, const gm_batchnorm_options *options, float *y,
+                                        int64_t ldy);
+
+/* Gradients of the training form. dy: [rows, cols]; x, weight, bias, saved, options as in the forward call; ReLU's mask
+ * is recomputed from x. dx: [rows, cols], may be dy; dweight, dbias: [cols] summed over groups, or both NULL. */
+GM_API gm_status gm_batchnorm_backward_f32(gm_context *context, int64_t rows, int64_t cols, const float *dy,
+                                           int64_t lddy, const float *x, int64_t ldx, const float *weight,
+                                           const float *bias, const float *saved, const gm_batchnorm_options *options,
+                                           float *dx, int64_t lddx, float *dweight, float *dbias);
+
+/* Bytes of workspace that suffice for each of the three calls. */
+GM_API size_t gm_batchnorm_f32_workspace(const gm_context *context, int64_t rows, int64_t cols,
+                                         const gm_batchnorm_options *options);
+
+GM_END_DECLS
+
+#endif

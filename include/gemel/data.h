@@ -1,0 +1,92 @@
+/* Data sets in memory and random views of them (libgemel-train). */
+#ifndef GEMEL_DATA_H
+#define GEMEL_DATA_H
+
+#include <gemel/api.h>
+#include <gemel/context.h>
+#include <gemel/error.h>
+#include <gemel/status.h>
+
+GM_BEGIN_DECLS
+
+typedef enum gm_data_kind {
+    GM_DATA_GRAY_IMAGES = 0, /* one byte a pixel */
+    GM_DATA_VECTORS,         /* float32 features */
+} gm_data_kind;
+
+typedef struct gm_split {
+    int64_t rows;
+    const uint8_t *pixels; /* [rows, height, width] of GM_DATA_GRAY_IMAGES, else NULL */
+    const float *features; /* [rows, dim] of GM_DATA_VECTORS, standardised by the training rows; else NULL */
+    const int32_t *labels; /* [rows], in [0, classes); NULL without labels */
+} gm_split;
+
+/* Read-only once opened. */
+typedef struct gm_dataset {
+    gm_data_kind kind;
+    char name[128]; /* "fashion-mnist", "synthetic", or the file's name without its folder and extension */
+    int64_t dim;    /* numbers in one sample: height * width, or the width of the features */
+    int64_t height, width;
+    int32_t classes;                /* 0 without labels */
+    const char *const *class_names; /* [classes] or NULL */
+    float mean, std;                /* of the training pixels in [0, 1]; 0 and 1 for vectors */
+    gm_split train, test;           /* test.rows is 0 where there is none */
+} gm_dataset;
+
+typedef struct gm_dataset_options {
+    size_t size;        /* sizeof(gm_dataset_options) */
+    const char *labels; /* .npy of integers, one a row, for a .npy of features; NULL: none */
+    double val_split;   /* share of the rows of a .npy that become the test split, chosen by seed; 0: none */
+    uint64_t seed;
+} gm_dataset_options;
+
+static inline gm_dataset_options gm_dataset_default_options(void)
+{
+    gm_dataset_options options = {sizeof(gm_dataset_options), NULL, 0.0, 0};
+    return options;
+}
+
+/* what: "fashion-mnist" (Debian's package dataset-fashion-mnist), "mnist" or a folder with the four idx files, plain or
+ * gzip; a .npy file [rows, dim] of float32, float16 or uint8 in C order; or "synthetic".
+ * Errors: GM_IO_ERROR, GM_BAD_DATA, GM_OUT_OF_MEMORY, GM_BAD_USAGE; *dataset is NULL then. */
+GM_API gm_status gm_dataset_open(const char *what, const gm_dataset_options *options, gm_dataset **dataset,
+                                 gm_error *error);
+GM_API void gm_dataset_close(gm_dataset *dataset);
+
+/* How a view is drawn. Each step fires with its probability, independently for each view. */
+typedef struct gm_augmentation {
+    size_t size;                          /* sizeof(gm_augmentation) */
+    float crop_probability;               /* images: random resized crop … */
+    float crop_scale_min, crop_scale_max; /* … of this share of the area … */
+    float crop_ratio_min, crop_ratio_max; /* … and this width over height, log-uniform */
+    float flip_probability;
+    float jitter_probability;   /* brightness and contrast together … */
+    float brightness, contrast; /* … each by a factor uniform in 1 -+ this */
+    float blur_probability;
+    float blur_sigma_min, blur_sigma_max;
+    float solarize_probability;
+    float solarize_threshold;
+    float noise_probability, noise_std;       /* vectors: add Gaussian noise */
+    float dropout_probability, dropout_share; /* vectors: zero this share of the features, each by itself */
+} gm_augmentation;
+
+/* Named presets: "fashion" (28 x 28 grey images), "vectors", "none". Errors: GM_BAD_USAGE for another name. */
+GM_API gm_status gm_augmentation_preset(const char *name, gm_augmentation *augmentation, gm_error *error);
+
+/* y = the view number `view` of the samples rows[0 … count) in epoch `epoch`: normalised pixels, or features. A
+ * function of its arguments alone: the same numbers on any number of threads and in any order. y: [count, dim], ldy >=
+ * dim. rows: NULL for 0, 1, 2 … */
+GM_API gm_status gm_dataset_view_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
+                                     const gm_augmentation *augmentation, uint64_t seed, int64_t epoch, int32_t view,
+                                     const int64_t *rows, int64_t count, float *y, int64_t ldy);
+
+/* The same samples as they are, without augmentation. */
+GM_API gm_status gm_dataset_plain_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
+                                      const int64_t *rows, int64_t count, float *y, int64_t ldy);
+
+/* order = a permutation of 0 … count - 1 drawn by (seed, epoch). */
+GM_API void gm_shuffle(uint64_t seed, int64_t epoch, int64_t *order, int64_t count);
+
+GM_END_DECLS
+
+#endif

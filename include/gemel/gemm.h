@@ -1,0 +1,29 @@
+/* General matrix product. */
+#ifndef GEMEL_GEMM_H
+#define GEMEL_GEMM_H
+
+#include <gemel/api.h>
+#include <gemel/context.h>
+#include <gemel/status.h>
+
+GM_BEGIN_DECLS
+
+typedef enum gm_transpose { GM_NO_TRANSPOSE = 0, GM_TRANSPOSE = 1 } gm_transpose;
+
+/* C = alpha op(A) op(B) + beta C, row-major; op(A) is [m, k], op(B) is [k, n], C is [m, n].
+ * a: [m, k] with lda >= k, or [k, m] with lda >= m when ta is GM_TRANSPOSE; b likewise; ldc >= n; strides in elements.
+ * beta = 0 overwrites C without reading it. NaN and infinity propagate; k = 0 or alpha = 0 scales C by beta.
+ * A and B may overlap each other; C may overlap neither. No element outside the matrices is read or written.
+ * Accuracy: |error| <= (k + 2) u (|alpha| |A| |B| + |beta C|) per element, u = 2^-24; the bits depend on the shape and
+ * the instruction set alone. Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW, GM_WORKSPACE_TOO_SMALL. */
+GM_API gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k,
+                             float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                             float *c, int64_t ldc);
+
+/* Bytes of workspace that the call above needs: at most 2 MiB a thread. */
+GM_API size_t gm_gemm_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n,
+                                    int64_t k);
+
+GM_END_DECLS
+
+#endif

@@ -1,0 +1,136 @@
+/* Models, their gradients and their optimisers (libgemel-train). */
+#ifndef GEMEL_MODEL_H
+#define GEMEL_MODEL_H
+
+#include <gemel/api.h>
+#include <gemel/context.h>
+#include <gemel/error.h>
+#include <gemel/status.h>
+
+GM_BEGIN_DECLS
+
+/* An encoder, whose output is used downstream, and a projector, whose output goes into the loss. */
+typedef struct gm_model gm_model;
+
+typedef enum gm_arch {
+    GM_ARCH_MLP = 0, /* encoder 2 x (dense without bias, batch norm, ReLU); projector dense without bias, batch norm and
+                      * ReLU between its layers, nothing behind the last, as Facebook's */
+    GM_ARCH_AXON,    /* encoder 2 x (dense, ReLU, layer norm); projector dense, ReLU, layer norm, dense, ReLU, dense */
+    GM_ARCH_COUNT,
+} gm_arch;
+
+/* "mlp", "axon"; NULL for anything else. */
+GM_API const char *gm_arch_name(gm_arch arch);
+GM_API gm_status gm_arch_from_name(const char *name, gm_arch *arch);
+
+GM_API int64_t gm_default_hidden_size(void);    /* 512 */
+GM_API int64_t gm_default_projection_dim(void); /* 256 */
+GM_API float gm_default_lambda(void);           /* 0.005 */
+
+typedef struct gm_model_options {
+    size_t size; /* sizeof(gm_model_options) */
+    gm_arch arch;
+    int64_t encoder_dim;      /* required: width of the input vectors */
+    int64_t hidden_size;      /* 0: gm_default_hidden_size() */
+    int64_t projection_dim;   /* width of the output; 0: gm_default_projection_dim() */
+    const int64_t *projector; /* widths of the projector's layers for GM_ARCH_MLP, copied; the last one overrides
+                               * projection_dim; NULL: three layers of projection_dim */
+    int32_t projector_layers;
+    int64_t batch; /* most rows of one view in a forward call */
+    int32_t views; /* most views in a forward call; 0: 2 */
+    bool training; /* plan memory for backward calls; without it only gm_model_features_f32() and inference work */
+    uint64_t seed; /* of the initial weights */
+} gm_model_options;
+
+static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int64_t batch)
+{
+    gm_model_options options = {sizeof(gm_model_options), GM_ARCH_MLP, encoder_dim, 0, 0, NULL, 0, batch, 2, true, 0};
+    return options;
+}
+
+/* The model uses the context's threads and reserves the workspace it needs there; the context must outlive it.
+ * Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW, GM_OUT_OF_MEMORY. */
+GM_API gm_status gm_model_create(gm_context *context, const gm_model_options *options, gm_model **model);
+GM_API void gm_model_destroy(gm_model *model);
+
+GM_API int64_t gm_model_feature_size(const gm_model *model);        /* columns of the encoder's output */
+GM_API int64_t gm_model_output_size(const gm_model *model);         /* columns of the projector's output */
+GM_API size_t gm_model_memory(const gm_model *model);               /* bytes of parameters, gradients and activations */
+GM_API int64_t gm_model_flops(const gm_model *model, int64_t rows); /* of a forward and backward call of so many rows */
+
+/* Training: z = projector(encoder(x)) for `views` blocks of `rows` rows, normalised each by itself.
+ * x: [views * rows, encoder_dim]; z: [views * rows, output]. Keeps x, which must stay as it is, for the next backward
+ * call. Errors: GM_INVALID_ARGUMENT, GM_NOT_FINITE (z written). */
+GM_API gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx,
+                                      float *z, int64_t ldz);
+
+/* Gradients of all parameters (overwritten) from dz = dL/dz of the latest forward call. dz: like z, and overwritten. */
+GM_API gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz);
+
+/* Inference: the encoder's output with running statistics, any number of rows. y: [rows, feature_size]. */
+GM_API gm_status gm_model_features_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *y,
+                                       int64_t ldy);
+
+/* Inference: the projector's output with running statistics, any number of rows. z: [rows, output]. */
+GM_API gm_status gm_model_infer_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *z, int64_t ldz);
+
+/* One named array of a model. Dense weights are [out, in]. */
+typedef struct gm_parameter {
+    const char *name; /* "encoder.0.weight" … as PyTorch's Sequential would number them; lives as long as the model */
+    int32_t dimensions;
+    int64_t shape[4];
+    int64_t count;   /* product of shape */
+    float *value;    /* written by the optimiser and by loaders */
+    float *gradient; /* NULL for running statistics and without training */
+} gm_parameter;
+
+GM_API int32_t gm_model_parameter_count(const gm_model *model);
+/* 0 <= index < gm_model_parameter_count(); running statistics are among them. */
+GM_API gm_parameter gm_model_parameter(const gm_model *model, int32_t index);
+
+typedef enum gm_optimizer_kind {
+    GM_OPTIMIZER_SGD = 0,
+    GM_OPTIMIZER_ADAM,
+    GM_OPTIMIZER_LARS,
+    GM_OPTIMIZER_COUNT
+} gm_optimizer_kind;
+
+/* "sgd", "adam", "lars"; NULL for anything else. */
+GM_API const char *gm_optimizer_name(gm_optimizer_kind kind);
+GM_API gm_status gm_optimizer_from_name(const char *name, gm_optimizer_kind *kind);
+
+typedef struct gm_optimizer gm_optimizer;
+
+typedef struct gm_optimizer_options {
+    size_t size; /* sizeof(gm_optimizer_options) */
+    gm_optimizer_kind kind;
+    float weight_decay; /* 1e-6; LARS skips parameters of one dimension */
+    float momentum;     /* 0.9: SGD and LARS */
+    float beta1, beta2; /* 0.9, 0.999: Adam */
+    float eps;          /* 1e-8: Adam */
+    float eta;          /* 0.001: LARS */
+} gm_optimizer_options;
+
+static inline gm_optimizer_options gm_optimizer_default_options(gm_optimizer_kind kind)
+{
+    gm_optimizer_options options = {sizeof(gm_optimizer_options), kind, 1e-6f, 0.9f, 0.9f, 0.999f, 1e-8f, 0.001f};
+    return options;
+}
+
+/* The model must outlive it. */
+GM_API gm_status gm_optimizer_create(gm_model *model, const gm_optimizer_options *options, gm_optimizer **optimizer);
+GM_API void gm_optimizer_destroy(gm_optimizer *optimizer);
+
+/* Updates every parameter by its gradient: with rate those of two and more dimensions, with rate_biases the others. */
+GM_API gm_status gm_optimizer_step(gm_optimizer *optimizer, float rate, float rate_biases);
+
+/* State for checkpoints: steps taken, and one or two arrays named like their parameter ("momentum.encoder.0.weight").
+ */
+GM_API int64_t gm_optimizer_steps(const gm_optimizer *optimizer);
+GM_API void gm_optimizer_set_steps(gm_optimizer *optimizer, int64_t steps);
+GM_API int32_t gm_optimizer_state_count(const gm_optimizer *optimizer);
+GM_API gm_parameter gm_optimizer_state(const gm_optimizer *optimizer, int32_t index);
+
+GM_END_DECLS
+
+#endif
