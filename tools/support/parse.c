@@ -1,0 +1,62 @@
+#include "support/parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* strtod() and its kin skip leading space; here that is part of a wrong number. */
+static bool starts_a_number(const char *text)
+{
+    return *text && !isspace((unsigned char)*text);
+}
+
+bool gm_parse_int64(const char *text, int64_t low, int64_t high, int64_t *value)
+{
+    char *end;
+    errno = 0;
+    const long long parsed = strtoll(text, &end, 10);
+    if (!starts_a_number(text) || *end || errno || parsed < low || parsed > high)
+        return false;
+    *value = parsed;
+    return true;
+}
+
+bool gm_parse_uint64(const char *text, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    const unsigned long long parsed = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno)
+        return false;
+    *value = parsed;
+    return true;
+}
+
+bool gm_parse_double(const char *text, double low, double high, double *value)
+{
+    char *end;
+    const double parsed = strtod(text, &end);
+    if (!starts_a_number(text) || *end || !isfinite(parsed) || parsed < low || parsed > high)
+        return false;
+    *value = parsed;
+    return true;
+}
+
+bool gm_parse_duration(const char *text, double *seconds)
+{
+    char *end;
+    const double number = strtod(text, &end);
+    if (!starts_a_number(text) || end == text || !isfinite(number) || number <= 0)
+        return false;
+    if (!strcmp(end, "h"))
+        *seconds = number * 3600;
+    else if (!strcmp(end, "m"))
+        *seconds = number * 60;
+    else if (!*end || !strcmp(end, "s"))
+        *seconds = number;
+    else
+        return false;
+    return true;
+}

@@ -1,0 +1,16 @@
+/* Numbers as people type them: the whole text or nothing, and a range. */
+#ifndef GEMEL_PARSE_H
+#define GEMEL_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Each returns false, with *value untouched, unless the whole text is one number in [low, high]. */
+bool gm_parse_int64(const char *text, int64_t low, int64_t high, int64_t *value);
+bool gm_parse_uint64(const char *text, uint64_t *value);
+bool gm_parse_double(const char *text, double low, double high, double *value); /* finite */
+
+/* Seconds from "90", "90s", "15m" or "8h", fractions allowed; positive. */
+bool gm_parse_duration(const char *text, double *seconds);
+
+#endif
