@@ -1,0 +1,60 @@
+/* GEMM's inside, for operations that need more than gm_gemm_f32(): where operands come from and what becomes of C.
+ *
+ *   S = op(A) op(B), S: [m, n], sums over k in ascending order within blocks whose borders depend on k and the ISA
+ * alone.
+ *
+ * The epilogue turns S into the caller's result. All bits depend on shape, options and ISA, never on threads. */
+#ifndef GEMEL_KERNELS_GEMM_GEMM_H
+#define GEMEL_KERNELS_GEMM_GEMM_H
+
+#include "core/core.h"
+
+enum gm_gemm_source_kind {
+    GM_GEMM_PLAIN = 0,
+    GM_GEMM_NORMALISED, /* x of stored column j stands for (x - mean_high[j] - mean_low[j]) scale[j] */
+};
+
+/* An operand as it is stored, row-major: A is [m, k], B is [k, n]; transposed swaps each. ld >= stored columns. */
+struct gm_gemm_source {
+    enum gm_gemm_source_kind kind;
+    bool transposed;
+    const float *data;
+    int64_t ld;
+    const float *mean_high, *mean_low, *scale; /* [stored columns] of GM_GEMM_NORMALISED */
+};
+
+enum gm_gemm_epilogue_kind {
+    GM_GEMM_STORE = 0, /* C = alpha S + beta C; beta = 0 never reads C, beta = 1 adds */
+    GM_GEMM_LOSS,      /* the Barlow Twins loss of the rows [row0, row0 + m) of the cross-correlation alpha S */
+};
+
+struct gm_gemm_epilogue {
+    enum gm_gemm_epilogue_kind kind;
+    float *c; /* [m, n], ldc >= n, overlaps neither operand */
+    int64_t ldc;
+    float alpha, beta; /* GM_GEMM_LOSS takes beta as 0 */
+    bool symmetric;    /* m = n and S is symmetric (B is A transposed) and so is C: half the work, the same bits */
+
+    /* GM_GEMM_LOSS: with X = alpha S, d = [row0 + i = j], C becomes dL/dX: 2 (X_ij - 1) where d, 2 lambda X_ij
+     * elsewhere; the sums over this call's rows, in double and in fixed order, are written to *loss. */
+    int64_t row0;
+    float lambda;
+    struct gm_gemm_loss *loss;
+};
+
+struct gm_gemm_loss {
+    double invariance; /* sum of (X_ij - 1)^2 where row0 + i = j */
+    double redundancy; /* sum of X_ij^2 elsewhere, without lambda */
+};
+
+/* The caller has checked the arguments and that gm_gemm_run_workspace() bytes fit. Runs the context's threads; nested
+ * in a chunk of a parallel loop it runs serially. */
+void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const struct gm_gemm_source *a,
+                 const struct gm_gemm_source *b, const struct gm_gemm_epilogue *epilogue);
+
+/* Bytes, a multiple of GM_CACHE_LINE, that gm_gemm_run() takes and releases; at most 2 MiB a thread for GM_GEMM_STORE,
+ * and about m n / 8 more for GM_GEMM_LOSS. */
+size_t gm_gemm_run_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,
+                             enum gm_gemm_epilogue_kind kind);
+
+#endif
