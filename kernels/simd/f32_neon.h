@@ -1,0 +1,125 @@
+/* Four lanes: AArch64 Advanced SIMD. */
+#ifndef GEMEL_F32_NEON_H
+#define GEMEL_F32_NEON_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+
+typedef float32x4_t vec;
+enum { VEC_LANES = 4 };
+
+static inline vec vec_zero(void)
+{
+    return vdupq_n_f32(0.0f);
+}
+
+static inline vec vec_set(float x)
+{
+    return vdupq_n_f32(x);
+}
+
+static inline vec vec_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+static inline void vec_store(float *p, vec v)
+{
+    vst1q_f32(p, v);
+}
+
+static inline vec vec_load_n(const float *p, int64_t n)
+{
+    vec v = vdupq_n_f32(0.0f);
+    if (n >= 4)
+        return vld1q_f32(p);
+    if (n >= 1)
+        v = vld1q_lane_f32(p, v, 0);
+    if (n >= 2)
+        v = vld1q_lane_f32(p + 1, v, 1);
+    if (n >= 3)
+        v = vld1q_lane_f32(p + 2, v, 2);
+    return v;
+}
+
+static inline void vec_store_n(float *p, vec v, int64_t n)
+{
+    if (n >= 4) {
+        vst1q_f32(p, v);
+        return;
+    }
+    if (n >= 1)
+        vst1q_lane_f32(p, v, 0);
+    if (n >= 2)
+        vst1q_lane_f32(p + 1, v, 1);
+    if (n >= 3)
+        vst1q_lane_f32(p + 2, v, 2);
+}
+
+static inline vec vec_add(vec a, vec b)
+{
+    return vaddq_f32(a, b);
+}
+
+static inline vec vec_sub(vec a, vec b)
+{
+    return vsubq_f32(a, b);
+}
+
+static inline vec vec_mul(vec a, vec b)
+{
+    return vmulq_f32(a, b);
+}
+
+static inline vec vec_div(vec a, vec b)
+{
+    return vdivq_f32(a, b);
+}
+
+static inline vec vec_sqrt(vec a)
+{
+    return vsqrtq_f32(a);
+}
+
+static inline vec vec_abs(vec a)
+{
+    return vabsq_f32(a);
+}
+
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+static inline vec vec_fnma(vec a, vec b, vec c)
+{
+    return vfmsq_f32(c, a, b);
+}
+
+/* Not vminq and vmaxq, which return NaN for a NaN on either side and order the zeros. */
+static inline vec vec_min(vec a, vec b)
+{
+    return vbslq_f32(vcltq_f32(a, b), a, b);
+}
+
+static inline vec vec_max(vec a, vec b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
+{
+    return vbslq_f32(vcgtq_f32(a, b), x, y);
+}
+
+static inline float vec_sum(vec v)
+{
+    return vaddvq_f32(v);
+}
+
+static inline double vec_sum_double(vec v)
+{
+    return vaddvq_f64(vaddq_f64(vcvt_f64_f32(vget_low_f32(v)), vcvt_high_f64_f32(v)));
+}
+
+#endif
