@@ -1,0 +1,30 @@
+/* Mean and sum of squared deviations of each column: the kernel contract, and the call for operations inside. */
+#ifndef GEMEL_COLUMN_STATS_KERNEL_H
+#define GEMEL_COLUMN_STATS_KERNEL_H
+
+#include <stdint.h>
+
+#include "core/core.h"
+
+/* Most columns that one kernel call gets: bounds its buffers on the stack. */
+enum { GM_COLUMN_STATS_COLS = 512 };
+
+struct gm_column_stats_kernels {
+    const char *name;
+
+    /* mean[j] = sum_i x[i, j] / rows, squares[j] = sum_i (x[i, j] - mean[j])^2, for rows >= 1 and
+     * 1 <= cols <= GM_COLUMN_STATS_COLS. Single-threaded, reads x once, touches nothing beyond the matrix.
+     * |error| of squares is below 1e-6 relative, that of mean below 1e-6 of the column's root mean square. */
+    void (*block)(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *mean, double *squares);
+};
+
+/* As gm_column_stats_f32() after its checks, with the mean in two parts: mean + mean_low is exact to 2^-48 of the mean,
+ * which keeps x - mean accurate where the mean is far larger than the deviation. divisor_offset: 0 biased, 1 unbiased.
+ * mean_low and variance may be NULL. Returns GM_OK or GM_NOT_FINITE. */
+gm_status gm_column_stats_run(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                              int64_t groups, int64_t divisor_offset, float *mean, float *mean_low, float *variance);
+
+/* Bytes of workspace that it needs: 16 for each column of each group and 2^16 elements. */
+size_t gm_column_stats_run_workspace(int64_t rows, int64_t cols, int64_t groups);
+
+#endif
