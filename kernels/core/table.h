@@ -9,7 +9,8 @@
 #define GM_OPERATIONS(X)                                                                                               \
     X(batchnorm)                                                                                                       \
     X(bias_relu)                                                                                                       \
-    X(column_stats)
+    X(column_stats)                                                                                                    \
+    X(gemm)
 
 #define GM_DECLARE_OPERATION(op) struct gm_##op##_kernels;
 GM_OPERATIONS(GM_DECLARE_OPERATION)
