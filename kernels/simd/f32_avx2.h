@@ -100,6 +100,18 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
+typedef __m256i vec_order;
+
+static inline vec_order vec_order_load(const int32_t *p)
+{
+    return _mm256_loadu_si256((const void *)p);
+}
+
+static inline vec vec_permute(vec v, vec_order order)
+{
+    return _mm256_permutevar8x32_ps(v, order);
+}
+
 static inline float vec_sum(vec v)
 {
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -98,6 +98,18 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
 
+typedef __m512i vec_order;
+
+static inline vec_order vec_order_load(const int32_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline vec vec_permute(vec v, vec_order order)
+{
+    return _mm512_permutexvar_ps(order, v);
+}
+
 static inline float vec_sum(vec v)
 {
     return _mm512_reduce_add_ps(v);

@@ -112,6 +112,20 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return vbslq_f32(vcgtq_f32(a, b), x, y);
 }
 
+/* Numbers of bytes, for the table lookup: lane n is the bytes 4n … 4n + 3. */
+typedef uint8x16_t vec_order;
+
+static inline vec_order vec_order_load(const int32_t *p)
+{
+    const uint32x4_t lanes = vreinterpretq_u32_s32(vld1q_s32(p));
+    return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), lanes, 0x04040404));
+}
+
+static inline vec vec_permute(vec v, vec_order order)
+{
+    return vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), order));
+}
+
 static inline float vec_sum(vec v)
 {
     return vaddvq_f32(v);

@@ -94,6 +94,19 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return a > b ? x : y;
 }
 
+typedef int32_t vec_order;
+
+static inline vec_order vec_order_load(const int32_t *p)
+{
+    return *p;
+}
+
+static inline vec vec_permute(vec v, vec_order order)
+{
+    (void)order;
+    return v;
+}
+
 static inline float vec_sum(vec v)
 {
     return v;

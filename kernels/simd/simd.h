@@ -11,6 +11,8 @@
  *   vec_select_gt(a, b, x, y)                                 a > b ? x : y in each lane; NaN compares false
  *   vec_sum(v)                                                of all lanes, in a fixed order
  *   vec_sum_double(v)                                         likewise, in double
+ *   vec_order_load(p)                                         VEC_LANES numbers of lanes, of int32_t, as a vec_order
+ *   vec_permute(v, order)                                     lane i is lane order[i] of v
  *   vec_prefetch(p)                                           into the first-level cache, for reading */
 #ifndef GEMEL_SIMD_H
 #define GEMEL_SIMD_H
