@@ -1,0 +1,33 @@
+/* Inside tools/data: a data set under construction. */
+#ifndef GEMEL_DATASET_INTERNAL_H
+#define GEMEL_DATASET_INTERNAL_H
+
+#include <gemel/data.h>
+
+/* A data set and the memory that its splits point into. */
+struct gm_dataset_memory {
+    gm_dataset dataset; /* first: what the caller holds */
+    uint8_t *train_pixels, *test_pixels;
+    float *features; /* of the training rows, then of the test rows */
+    int32_t *train_labels, *test_labels;
+};
+
+/* The images and labels of a folder with MNIST's four files; package (NULL: none) is what its absence is blamed on.
+ * Errors: those of gm_dataset_open(). What was read stays in *memory, also after an error. */
+gm_status gm_dataset_read_mnist(struct gm_dataset_memory *memory, const char *folder, const char *package,
+                                gm_error *error);
+
+/* Clusters in space: one Gaussian a class around a random centre. */
+gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, uint64_t seed, gm_error *error);
+
+/* A matrix of features, split and labelled as the options say. */
+gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path, const gm_dataset_options *options,
+                              gm_error *error);
+
+/* Points the splits at memory->features, [train_rows + test_rows, dim], and standardises its columns by the mean and
+ * standard deviation of the training rows: 0 for a constant column. Values that are not finite stay as they are and do
+ * not count, so that the training step that meets one can say so. */
+gm_status gm_dataset_set_vectors(struct gm_dataset_memory *memory, int64_t train_rows, int64_t test_rows, int64_t dim,
+                                 gm_error *error);
+
+#endif
