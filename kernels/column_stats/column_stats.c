@@ -4,97 +4,76 @@
 
 #include "column_stats/column_stats.h"
 
-/* Elements of one chunk: 256 KiB, enough to hide the start of a chunk, few enough to share among many threads. */
-enum { CHUNK_ELEMENTS = 1 << 16, CHUNK_ROWS_LEAST = 256 };
-
-/* The cut of the matrix into chunks: a function of the shape alone, so that no sum depends on the threads. */
-struct plan {
-    int64_t group_rows;             /* rows that share statistics */
-    int64_t chunk_rows, chunk_cols; /* of one chunk, except the last ones */
-    int64_t row_chunks, col_chunks; /* row chunks of one group, column chunks of the matrix */
-};
-
 struct job {
     const struct gm_column_stats_kernels *kernels;
-    struct plan plan;
-    int64_t cols, groups, divisor_offset;
+    struct gm_grid grid;
+    int64_t divisor_offset;
     const float *x;
     int64_t ldx;
-    double *partial_mean, *partial_squares; /* [groups, row_chunks, cols] */
+    double *partial_mean, *partial_squares; /* [slots, cols] */
     float *mean, *mean_low, *variance;
-    int64_t not_finite; /* columns, counted atomically */
+    bool not_finite; /* set atomically */
 };
 
-static struct plan make_plan(int64_t rows, int64_t cols, int64_t groups)
-{
-    struct plan plan;
-    plan.group_rows = rows / groups;
-    plan.chunk_cols = gm_min_i64(cols, GM_COLUMN_STATS_COLS);
-    plan.chunk_rows = gm_max_i64(CHUNK_ROWS_LEAST, CHUNK_ELEMENTS / plan.chunk_cols);
-    plan.row_chunks = gm_ceil_div(plan.group_rows, plan.chunk_rows);
-    plan.col_chunks = gm_ceil_div(cols, plan.chunk_cols);
-    return plan;
-}
-
-static void run_chunk(void *arg, int64_t chunk, int worker)
+static void block_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const struct plan *plan = &job->plan;
-    const int64_t col_chunk = chunk % plan->col_chunks, slot = chunk / plan->col_chunks;
-    const int64_t group = slot / plan->row_chunks, row_chunk = slot % plan->row_chunks;
-    const int64_t first_row = row_chunk * plan->chunk_rows, first_col = col_chunk * plan->chunk_cols;
-    const int64_t rows = gm_min_i64(plan->chunk_rows, plan->group_rows - first_row);
-    const int64_t cols = gm_min_i64(plan->chunk_cols, job->cols - first_col);
-    const float *x = job->x + (group * plan->group_rows + first_row) * job->ldx + first_col;
-    const int64_t partial = slot * job->cols + first_col;
-    job->kernels->block(rows, cols, x, job->ldx, job->partial_mean + partial, job->partial_squares + partial);
+    const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
+    const int64_t partial = rect.slot * job->grid.cols + rect.col;
+    job->kernels->block(rect.rows, rect.cols, job->x + rect.row * job->ldx + rect.col, job->ldx,
+                        job->partial_mean + partial, job->partial_squares + partial);
 }
 
-/* Merges the row chunks of one column in their order. Returns whether the statistics are finite. */
+/* Merges the rectangles of one column in the order of their rows. Returns whether the statistics are finite. */
 static bool merge_column(const struct job *job, int64_t group, int64_t col)
 {
-    const struct plan *plan = &job->plan;
-    const int64_t first = group * plan->row_chunks * job->cols + col;
+    const struct gm_grid *grid = &job->grid;
+    const int64_t first = group * grid->row_rects * grid->cols + col;
     double mean = job->partial_mean[first], squares = job->partial_squares[first];
-    double done = (double)gm_min_i64(plan->chunk_rows, plan->group_rows);
-    for (int64_t i = 1; i < plan->row_chunks; i++) {
-        const double n = (double)gm_min_i64(plan->chunk_rows, plan->group_rows - i * plan->chunk_rows);
-        const double delta = job->partial_mean[first + i * job->cols] - mean;
-        squares += job->partial_squares[first + i * job->cols] + delta * delta * (done * n / (done + n));
+    double done = (double)grid->rect_rows;
+    for (int64_t i = 1; i < grid->row_rects; i++) {
+        const double n = (double)gm_min_i64(grid->rect_rows, grid->group_rows - i * grid->rect_rows);
+        const double delta = job->partial_mean[first + i * grid->cols] - mean;
+        squares += job->partial_squares[first + i * grid->cols] + delta * delta * (done * n / (done + n));
         mean += delta * (n / (done + n));
         done += n;
     }
-    const int64_t out = group * job->cols + col;
+    const int64_t out = group * grid->cols + col;
     const double variance = squares / (done - (double)job->divisor_offset);
     job->mean[out] = (float)mean;
     if (job->mean_low)
         job->mean_low[out] = (float)(mean - (double)(float)mean);
     if (job->variance)
         job->variance[out] = (float)variance;
-    return isfinite((float)mean) && (plan->group_rows == 1 || isfinite((float)variance));
+    return isfinite((float)mean) && (grid->group_rows == 1 || isfinite((float)variance));
 }
 
 static void merge_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     struct job *job = arg;
-    const int64_t first = chunk * job->plan.chunk_cols;
-    const int64_t last = gm_min_i64(first + job->plan.chunk_cols, job->cols);
-    int64_t not_finite = 0;
-    for (int64_t group = 0; group < job->groups; group++)
+    const int64_t first = chunk * job->grid.rect_cols;
+    const int64_t last = gm_min_i64(first + job->grid.rect_cols, job->grid.cols);
+    bool finite = true;
+    for (int64_t group = 0; group < job->grid.groups; group++)
         for (int64_t col = first; col < last; col++)
-            not_finite += !merge_column(job, group, col);
-    if (not_finite)
-        __atomic_fetch_add(&job->not_finite, not_finite, __ATOMIC_RELAXED);
+            finite &= merge_column(job, group, col);
+    if (!finite)
+        __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
+}
+
+static size_t partial_bytes(const struct gm_grid *grid)
+{
+    return (size_t)(gm_grid_slots(grid) * grid->cols) * sizeof(double);
 }
 
 size_t gm_column_stats_run_workspace(int64_t rows, int64_t cols, int64_t groups)
 {
     if (rows == 0 || cols == 0)
         return 0;
-    const struct plan plan = make_plan(rows, cols, groups);
-    return 2 * gm_workspace_bytes((size_t)(groups * plan.row_chunks * cols) * sizeof(double));
+    const struct gm_grid grid = gm_grid_make(rows, cols, groups);
+    return 2 * gm_workspace_bytes(partial_bytes(&grid));
 }
 
 gm_status gm_column_stats_run(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
@@ -103,21 +82,18 @@ gm_status gm_column_stats_run(gm_context *context, int64_t rows, int64_t cols, c
     if (rows == 0 || cols == 0)
         return GM_OK;
     struct job job = {.kernels = context->kernels.column_stats,
-                      .plan = make_plan(rows, cols, groups),
-                      .cols = cols,
-                      .groups = groups,
+                      .grid = gm_grid_make(rows, cols, groups),
                       .divisor_offset = divisor_offset,
                       .x = x,
                       .ldx = ldx,
                       .mean = mean,
                       .mean_low = mean_low,
                       .variance = variance};
-    const int64_t slots = groups * job.plan.row_chunks;
-    const size_t mark = gm_workspace_mark(context);
-    job.partial_mean = gm_workspace_take(context, (size_t)(slots * cols) * sizeof(double));
-    job.partial_squares = gm_workspace_take(context, (size_t)(slots * cols) * sizeof(double));
-    gm_parallel(context, slots * job.plan.col_chunks, run_chunk, &job);
-    gm_parallel(context, job.plan.col_chunks, merge_chunk, &job);
+    const size_t mark = gm_workspace_mark(context), bytes = partial_bytes(&job.grid);
+    job.partial_mean = gm_workspace_take(context, bytes);
+    job.partial_squares = gm_workspace_take(context, bytes);
+    gm_parallel(context, gm_grid_chunks(&job.grid), block_chunk, &job);
+    gm_parallel(context, job.grid.col_rects, merge_chunk, &job);
     gm_workspace_release(context, mark);
     return job.not_finite ? GM_NOT_FINITE : GM_OK;
 }

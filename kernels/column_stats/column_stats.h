@@ -4,16 +4,13 @@
 
 #include <stdint.h>
 
-#include "core/core.h"
-
-/* Most columns that one kernel call gets: bounds its buffers on the stack. */
-enum { GM_COLUMN_STATS_COLS = 512 };
+#include "core/grid.h"
 
 struct gm_column_stats_kernels {
     const char *name;
 
     /* mean[j] = sum_i x[i, j] / rows, squares[j] = sum_i (x[i, j] - mean[j])^2, for rows >= 1 and
-     * 1 <= cols <= GM_COLUMN_STATS_COLS. Single-threaded, reads x once, touches nothing beyond the matrix.
+     * 1 <= cols <= GM_GRID_COLS. Single-threaded, reads x once, touches nothing beyond the matrix.
      * |error| of squares is below 1e-6 relative, that of mean below 1e-6 of the column's root mean square. */
     void (*block)(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *mean, double *squares);
 };

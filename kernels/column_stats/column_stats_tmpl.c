@@ -80,7 +80,7 @@ static inline void merge_strip(double before, double n, int64_t cols, const floa
 
 static void block(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *mean, double *squares)
 {
-    float shift[GM_COLUMN_STATS_COLS], sum[GM_COLUMN_STATS_COLS], strip_squares[GM_COLUMN_STATS_COLS];
+    float shift[GM_GRID_COLS], sum[GM_GRID_COLS], strip_squares[GM_GRID_COLS];
     double *total = mean; /* until the end */
     int64_t done = 0, n = rows < FIRST_STRIP ? rows : FIRST_STRIP;
 
