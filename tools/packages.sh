@@ -7,6 +7,8 @@ build_packages='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libspn
 quickstart_packages="$build_packages dataset-fashion-mnist"
 # shellcheck disable=SC2034
 test_packages="$build_packages check dataset-fashion-mnist python3"
+# shellcheck disable=SC2034
+bench_packages="$build_packages g++ libbenchmark-dev python3"
 
 # Usage: need_packages NAME...
 need_packages() {

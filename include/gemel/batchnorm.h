@@ -26,23 +26,28 @@ static inline gm_batchnorm_options gm_batchnorm_default_options(void)
 GM_API int64_t gm_batchnorm_saved_size(int64_t cols, int64_t groups);
 
 /* Training: y = (x - mean) / sqrt(variance + eps) * weight + bias, then ReLU if asked, with each group's statistics.
- * x, y: [rows, cols], y may be x; weight, bias: [cols] or both NULL; saved: gm_batchnorm_saved_size() floats;
+ * x, y: [rows, cols], y may be x (with ldy = ldx); weight, bias: [cols] or both NULL for 1 and 0; saved:
+ * gm_batchnorm_saved_size() floats; options: NULL for the defaults, here and below;
  * running_mean, running_variance: [cols] or both NULL, updated group after group as
  * running = (1 - momentum) running + momentum statistic, the variance unbiased as PyTorch's.
- * Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW, GM_WORKSPACE_TOO_SMALL, GM_NOT_FINITE. */
+ * x - mean keeps its accuracy where the mean is far larger than the deviation: the mean is carried in two parts.
+ * Errors: GM_INVALID_ARGUMENT (also fewer than two rows in a group), GM_SIZE_OVERFLOW, GM_WORKSPACE_TOO_SMALL,
+ * GM_NOT_FINITE if a statistic, or a factor of the columns, is not finite. */
 GM_API gm_status gm_batchnorm_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
                                           const float *weight, const float *bias, const gm_batchnorm_options *options,
                                           float *running_mean, float *running_variance, float *saved, float *y,
                                           int64_t ldy);
 
-/* Inference: the same with the running statistics; y may be x. */
+/* Inference: the same with the running statistics, for any number of rows; groups and momentum do not matter. NaN and
+ * infinity propagate without an error. */
 GM_API gm_status gm_batchnorm_infer_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
                                         const float *weight, const float *bias, const float *running_mean,
                                         const float *running_variance, const gm_batchnorm_options *options, float *y,
                                         int64_t ldy);
 
 /* Gradients of the training form. dy: [rows, cols]; x, weight, bias, saved, options as in the forward call; ReLU's mask
- * is recomputed from x. dx: [rows, cols], may be dy; dweight, dbias: [cols] summed over groups, or both NULL. */
+ * is recomputed from x. dx: [rows, cols], may be dy (with lddx = lddy), not x; dweight, dbias: [cols] summed over
+ * groups, or both NULL. Errors: as the forward call; GM_NOT_FINITE if a column's sum of gradients is not finite. */
 GM_API gm_status gm_batchnorm_backward_f32(gm_context *context, int64_t rows, int64_t cols, const float *dy,
                                            int64_t lddy, const float *x, int64_t ldx, const float *weight,
                                            const float *bias, const float *saved, const gm_batchnorm_options *options,

@@ -104,6 +104,7 @@ gm_status gm_context_create(const gm_context_options *options, gm_context **cont
     gm_context *created = calloc(1, sizeof *created);
     if (!created)
         return GM_OUT_OF_MEMORY;
+    created->core_type = gm_cpu_core_type();
     created->threading = options->threading;
     created->parallel_for = options->parallel_for;
     created->pool = options->pool;

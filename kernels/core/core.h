@@ -5,10 +5,12 @@
 #include <gemel/context.h>
 #include <gemel/status.h>
 
+#include "core/cpu.h"
 #include "core/table.h"
 
 struct gm_context {
     gm_isa isa;
+    gm_core_type core_type; /* kept here because cpuid is slow under a hypervisor */
     gm_threading threading;
     int32_t threads;
     const char *threads_source;

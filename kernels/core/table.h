@@ -6,7 +6,12 @@
 
 /* One row an operation. An entry is a `const struct gm_<op>_kernels gm_<op>_f32_<isa>` whose first member is
  * `const char *name`. */
-#define GM_OPERATIONS(X) X(column_stats) X(gray_view)
+#define GM_OPERATIONS(X)                                                                                               \
+    X(batchnorm)                                                                                                       \
+    X(bias_relu)                                                                                                       \
+    X(column_stats)                                                                                                    \
+    X(gemm)                                                                                                            \
+    X(gray_view)
 
 #define GM_DECLARE_OPERATION(op) struct gm_##op##_kernels;
 GM_OPERATIONS(GM_DECLARE_OPERATION)

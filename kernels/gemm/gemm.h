@@ -47,8 +47,8 @@ struct gm_gemm_loss {
     double redundancy; /* sum of X_ij^2 elsewhere, without lambda */
 };
 
-/* The caller has checked the arguments and that gm_gemm_run_workspace() bytes fit. Runs the context's threads; nested
- * in a chunk of a parallel loop it runs serially. */
+/* The caller has checked the arguments and that gm_gemm_run_workspace() bytes fit. Uses the context's threads,
+ * so it is not for the inside of a parallel loop. */
 void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const struct gm_gemm_source *a,
                  const struct gm_gemm_source *b, const struct gm_gemm_epilogue *epilogue);
 

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Pairs Gemel with what a user would run instead. Usage: bench/compare.sh gemm|barlow|train-mlp [--quick] [--csv FILE]
+# [--plot FILE.svg]. Builds a release with the benchmarks in build-bench/ first; bench/README.md tells how to read it.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+(
+    cd "$root"
+    . tools/packages.sh
+    # shellcheck disable=SC2086 # a list of names
+    need_packages $bench_packages
+    [ -e build-bench/build.ninja ] ||
+        meson setup build-bench -Dbuildtype=release -Dbenchmarks=true -Dtests=disabled >/dev/null
+    ninja -C build-bench >build-bench/compare.log || { cat build-bench/compare.log; exit 1; }
+)
+exec python3 -B "$root/bench/compare/main.py" "$@"

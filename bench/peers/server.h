@@ -1,0 +1,29 @@
+/* The programs that compare.py pairs: each runs in a process of its own, reads one request a line and answers each with
+ * one number on a line, so that rounds of several programs can be interleaved. */
+#ifndef GEMEL_BENCH_SERVER_H
+#define GEMEL_BENCH_SERVER_H
+
+#include <stddef.h>
+
+/* Answers one request; the state of the last request (operands) may be kept for the next. Ends the program by
+ * server_fail() when the request makes no sense. */
+typedef double (*server_answer)(const char *request);
+
+/* Reads requests until the end of the input; the exit status of the program. */
+int server_run(server_answer answer);
+
+/* Prints a message in printf's manner and ends the program. */
+__attribute__((noreturn, format(printf, 1, 2))) void server_fail(const char *format, ...);
+
+/* Mean seconds of one call over at least 30 ms of calls, after one that warms caches and thread pools. A call known to
+ * take longer than that is timed once, without warming: *last (0 at first) remembers the time of the latest one. */
+double server_time(void (*call)(void *arg), void *arg, double *last);
+
+double server_seconds(void);
+
+/* Bytes of memory that the process occupies, and the most that it has occupied since server_reset_peak(). */
+size_t server_resident(void);
+size_t server_peak(void);
+void server_reset_peak(void);
+
+#endif

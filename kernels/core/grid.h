@@ -1,0 +1,58 @@
+/* The cut of a matrix into rectangles, each one chunk of a parallel loop: a function of the shape alone, so that sums
+ * over rectangles, merged in their order, do not depend on the threads. */
+#ifndef GEMEL_GRID_H
+#define GEMEL_GRID_H
+
+#include "core/core.h"
+
+/* Most columns of a rectangle: bounds what kernels keep of each column on the stack and in the first-level cache. */
+enum { GM_GRID_COLS = 512 };
+
+/* Rectangles of 256 KiB hide the start of a chunk and leave enough of them to share among threads. */
+enum { GM_GRID_ELEMENTS = 1 << 16 };
+
+struct gm_grid {
+    int64_t cols, groups;
+    int64_t group_rows;           /* rows of one group: no rectangle reaches over two groups */
+    int64_t rect_rows, rect_cols; /* of one rectangle, except the last ones */
+    int64_t row_rects, col_rects; /* rectangles above each other in one group, and beside each other */
+};
+
+struct gm_rect {
+    int64_t group, slot; /* slot = group row_rects + its place in the group: the row of its partial sums */
+    int64_t row, col, rows, cols;
+};
+
+/* For rows >= groups >= 1, rows a multiple of groups, cols >= 1. */
+static inline struct gm_grid gm_grid_make(int64_t rows, int64_t cols, int64_t groups)
+{
+    struct gm_grid grid = {.cols = cols, .groups = groups, .group_rows = rows / groups};
+    grid.rect_cols = gm_min_i64(cols, GM_GRID_COLS);
+    grid.rect_rows = gm_min_i64(GM_GRID_ELEMENTS / grid.rect_cols, grid.group_rows);
+    grid.row_rects = gm_ceil_div(grid.group_rows, grid.rect_rows);
+    grid.col_rects = gm_ceil_div(cols, grid.rect_cols);
+    return grid;
+}
+
+static inline int64_t gm_grid_slots(const struct gm_grid *grid)
+{
+    return grid->groups * grid->row_rects;
+}
+
+static inline int64_t gm_grid_chunks(const struct gm_grid *grid)
+{
+    return gm_grid_slots(grid) * grid->col_rects;
+}
+
+static inline struct gm_rect gm_grid_rect(const struct gm_grid *grid, int64_t chunk)
+{
+    struct gm_rect rect = {.slot = chunk / grid->col_rects, .col = chunk % grid->col_rects * grid->rect_cols};
+    rect.group = rect.slot / grid->row_rects;
+    const int64_t row = rect.slot % grid->row_rects * grid->rect_rows;
+    rect.row = rect.group * grid->group_rows + row;
+    rect.rows = gm_min_i64(grid->rect_rows, grid->group_rows - row);
+    rect.cols = gm_min_i64(grid->rect_cols, grid->cols - rect.col);
+    return rect;
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* The kernel contract: what gemm.c asks of an instruction set. Everything here is single-threaded.
+ *
+ * Packed A of a block of `rows` rows: gm_gemm_row_tiles() panels of mr floats for each k, rows shared out evenly, the
+ * missing ones 0. Packed B: panels of nr columns, nr floats for each k; the last one as many vectors as it needs, its
+ * missing columns 0. Both end in `slack` floats that packing may overwrite. */
+#ifndef GEMEL_KERNELS_GEMM_KERNEL_H
+#define GEMEL_KERNELS_GEMM_KERNEL_H
+
+#include "gemm/gemm.h"
+
+/* Where the tiles of the last block of k leave the terms of the loss. A slot is the sum over one row and `step`
+ * columns. */
+struct gm_gemm_loss_slots {
+    int64_t step;       /* columns of a slot, a multiple of nr; blocks of C begin at multiples of it */
+    int64_t diagonal;   /* the diagonal crosses row i of the block in its column i + diagonal */
+    double *redundancy; /* [rows, ldr], from the block's first slot */
+    int64_t ldr;
+    double *invariance; /* [rows], written where the diagonal crosses the block */
+    float lambda;
+};
+
+struct gm_gemm_block {
+    int64_t rows, cols, depth;
+    const float *a, *b; /* packed */
+    float *c;
+    int64_t ldc;
+    float alpha, beta;
+    int64_t skip_from;                     /* tiles all of whose columns are >= row + skip_from are left out */
+    const struct gm_gemm_loss_slots *loss; /* NULL: only store */
+};
+
+struct gm_gemm_kernels {
+    const char *name;
+    int64_t mr, nr, slack;
+    int64_t depth; /* most k in one block */
+
+    /* Rows [row, row + rows) and columns [col, col + cols) of op(A) and op(B), k in [first, first + depth). col and the
+     * place in `packed` belong to a panel's beginning. */
+    void (*pack_a)(const struct gm_gemm_source *a, int64_t row, int64_t rows, int64_t first, int64_t depth,
+                   float *packed);
+    void (*pack_b)(const struct gm_gemm_source *b, int64_t col, int64_t cols, int64_t first, int64_t depth,
+                   float *packed);
+
+    /* C = alpha A B + beta C for one block, then the loss. */
+    void (*multiply)(const struct gm_gemm_block *block);
+};
+
+static inline int64_t gm_gemm_row_tiles(int64_t rows, int64_t mr)
+{
+    return (rows + mr - 1) / mr;
+}
+
+/* The beginning of part i when `total` is shared out evenly among `parts`. */
+static inline int64_t gm_gemm_share(int64_t total, int64_t parts, int64_t i)
+{
+    return total / parts * i + (i < total % parts ? i : total % parts);
+}
+
+#endif

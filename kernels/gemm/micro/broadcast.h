@@ -1,0 +1,15 @@
+/* One step of k where the machine broadcasts a float from memory as fast as it loads a vector. */
+
+static inline __attribute__((always_inline)) void step(int rows, int vecs, const float *a, const float *b,
+                                                       vec sum[TILE_ROWS][TILE_VECS])
+{
+    vec right[TILE_VECS];
+    for (int v = 0; v < vecs; v++)
+        right[v] = vec_load(b + v * VEC_LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        const vec left = vec_set(a[i]);
+        for (int v = 0; v < vecs; v++)
+            sum[i][v] = vec_fma(left, right[v], sum[i][v]);
+    }
+}
