@@ -60,7 +60,7 @@ def against_peak(isa, threads):
 
 def rows(quick):
     info = described()
-    available = info["available"].replace(",", " ").split()
+    available = info["available"].split()
     for isa in ("avx2", "avx512", "neon"):
         if isa in available:
             for threads in (1, 2):

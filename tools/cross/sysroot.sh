@@ -1,13 +1,13 @@
 #!/bin/sh
-# Unpacks Debian's arm64 libraries that Gemel needs into DIR, for the cross file beside this script. It uses the system's
-# package sources with a state of its own: nothing is installed, and no root is needed.
+# Unpacks Debian's arm64 libraries that Gemel needs into DIR, and writes DIR/place.txt for the cross file beside this
+# script. It uses the system's package sources with a state of its own: nothing is installed, and no root is needed.
 set -eu
 [ $# -eq 1 ] || { echo "usage: sh tools/cross/sysroot.sh DIR" >&2; exit 2; }
 packages='libjansson4 libjansson-dev zlib1g zlib1g-dev libspng0 libspng-dev check libsubunit0 libsubunit-dev'
 
 mkdir -p "$1"
 root=$(cd "$1" && pwd)
-[ -e "$root/complete" ] && exit 0
+[ ! -e "$root/place.txt" ] || exit 0
 mkdir -p "$root/apt/lists/partial" "$root/apt/archives/partial"
 : >"$root/apt/status"
 arm64_apt() {
@@ -26,4 +26,4 @@ find "$root/usr/lib" -type l -lname '/*' | while read -r link; do
     ln -sf "$root$(readlink "$link")" "$link"
 done
 rm -r "$root/apt"
-touch "$root/complete"
+printf '[constants]\nsysroot = '"'%s'"'\n' "$root" >"$root/place.txt"
