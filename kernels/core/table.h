@@ -7,6 +7,7 @@
 /* One row an operation. An entry is a `const struct gm_<op>_kernels gm_<op>_f32_<isa>` whose first member is
  * `const char *name`. */
 #define GM_OPERATIONS(X)                                                                                               \
+    X(barlow)                                                                                                          \
     X(batchnorm)                                                                                                       \
     X(bias_relu)                                                                                                       \
     X(column_stats)                                                                                                    \

@@ -1,0 +1,128 @@
+#include "barlow/barlow.h"
+
+#include <math.h>
+
+/* 8 n^2 bytes of the dual form stay addressable. */
+static const int64_t most_dual_rows = (int64_t)1 << 30;
+
+/* By arithmetic the dual form wins for n < d; 0.9 allows for the longer way of its intermediate results. */
+static gm_barlow_form choose_form(int64_t n, int64_t d, gm_barlow_form asked)
+{
+    if (asked != GM_BARLOW_AUTO)
+        return asked;
+    return (double)n < 0.9 * (double)d ? GM_BARLOW_DUAL : GM_BARLOW_PRIMAL;
+}
+
+static bool options_valid(const gm_barlow_options *options)
+{
+    return gm_options_valid(options->size, sizeof *options) && options->normalization >= GM_BARLOW_BATCHNORM &&
+           options->normalization <= GM_BARLOW_COSINE && options->form >= GM_BARLOW_AUTO &&
+           options->form <= GM_BARLOW_PRIMAL && isfinite(options->eps) && options->eps >= 0 &&
+           isfinite(options->lambda) && options->lambda >= 0 && isfinite(options->scale);
+}
+
+gm_status gm_barlow_check(const gm_context *context, int64_t n, int64_t d, const float *za, int64_t ldza,
+                          const float *zb, int64_t ldzb, const gm_barlow_options *given, gm_barlow_options *options)
+{
+    *options = gm_barlow_default_options();
+    if (!context || n < 2 || d < 1)
+        return GM_INVALID_ARGUMENT;
+    if (given) {
+        if (!options_valid(given))
+            return GM_INVALID_ARGUMENT;
+        *options = *given;
+    }
+    options->form = choose_form(n, d, options->form);
+    gm_status status = gm_check_matrix(n, d, za, ldza);
+    if (status == GM_OK)
+        status = gm_check_matrix(n, d, zb, ldzb);
+    if (status == GM_OK && options->form == GM_BARLOW_DUAL && n > most_dual_rows)
+        status = GM_SIZE_OVERFLOW;
+    return status;
+}
+
+size_t gm_barlow_views_workspace(int64_t d)
+{
+    return 6 * gm_workspace_bytes((size_t)d * sizeof(float));
+}
+
+static struct gm_barlow_view take_view(gm_context *context, int64_t d, const float *z, int64_t ldz)
+{
+    const size_t bytes = (size_t)d * sizeof(float);
+    struct gm_barlow_view view = {.z = z, .ldz = ldz};
+    view.mean_high = gm_workspace_take(context, bytes);
+    view.mean_low = gm_workspace_take(context, bytes);
+    view.scale = gm_workspace_take(context, bytes);
+    return view;
+}
+
+void gm_barlow_take_views(struct gm_barlow_job *job, const float *za, int64_t ldza, const float *zb, int64_t ldzb)
+{
+    job->a.view = take_view(job->context, job->d, za, ldza);
+    job->b.view = take_view(job->context, job->d, zb, ldzb);
+}
+
+static size_t loss_workspace(const gm_context *context, int64_t n, int64_t d, gm_barlow_form form, bool gradients)
+{
+    const size_t form_bytes = form == GM_BARLOW_DUAL ? gm_barlow_dual_workspace(context, n, d, gradients)
+                                                     : gm_barlow_primal_workspace(context, n, d, gradients);
+    const size_t weight = gradients ? gm_workspace_bytes((size_t)d * sizeof(float)) : 0;
+    return gm_barlow_views_workspace(d) + weight + form_bytes;
+}
+
+static gm_status fill_result(const struct gm_barlow_job *job, gm_barlow_result *result)
+{
+    const double scale = (double)job->options.scale;
+    result->invariance = scale * job->invariance;
+    result->redundancy = scale * (double)job->options.lambda * job->redundancy;
+    result->loss = result->invariance + result->redundancy;
+    result->constant_columns = job->constant_columns;
+    result->form = job->options.form;
+    return isfinite(result->loss) ? GM_OK : GM_NOT_FINITE;
+}
+
+gm_status gm_barlow_loss_f32(gm_context *context, int64_t n, int64_t d, const float *za, int64_t ldza, const float *zb,
+                             int64_t ldzb, const gm_barlow_options *options, gm_barlow_result *result, float *dza,
+                             int64_t lddza, float *dzb, int64_t lddzb)
+{
+    struct gm_barlow_job job = {.context = context, .n = n, .d = d, .gradients = dza || dzb};
+    gm_status status = gm_barlow_check(context, n, d, za, ldza, zb, ldzb, options, &job.options);
+    if (status == GM_OK && job.gradients)
+        status = gm_check_matrix(n, d, dza, lddza);
+    if (status == GM_OK && job.gradients)
+        status = gm_check_matrix(n, d, dzb, lddzb);
+    if (status == GM_OK && (!result || !gm_options_valid(result->size, sizeof *result)))
+        status = GM_INVALID_ARGUMENT;
+    if (status != GM_OK)
+        return status;
+    if (!gm_workspace_fits(context, loss_workspace(context, n, d, job.options.form, job.gradients)))
+        return GM_WORKSPACE_TOO_SMALL;
+
+    const size_t mark = gm_workspace_mark(context);
+    gm_barlow_take_views(&job, za, ldza, zb, ldzb);
+    job.divisor = job.options.normalization == GM_BARLOW_COSINE ? 1 : (double)n;
+    if (job.gradients) {
+        job.a.g = dza;
+        job.a.ldg = lddza;
+        job.b.g = dzb;
+        job.b.ldg = lddzb;
+        job.weight = gm_workspace_take(context, (size_t)d * sizeof(float));
+    }
+    if (job.options.form == GM_BARLOW_DUAL)
+        gm_barlow_dual(&job);
+    else
+        gm_barlow_primal(&job);
+    if (job.gradients)
+        gm_barlow_chain(&job);
+    gm_workspace_release(context, mark);
+    return fill_result(&job, result);
+}
+
+size_t gm_barlow_loss_f32_workspace(const gm_context *context, int64_t n, int64_t d, const gm_barlow_options *options,
+                                    bool gradients)
+{
+    const gm_barlow_form form = choose_form(n, d, options ? options->form : GM_BARLOW_AUTO);
+    if (!context || n < 2 || d < 1 || (form == GM_BARLOW_DUAL && n > most_dual_rows))
+        return 0;
+    return loss_workspace(context, n, d, form, gradients);
+}

@@ -1,0 +1,102 @@
+/* The dual form: <K_A, K_B> with K_A = A A^T, K_B = B B^T stands for the sum of all C_ij^2, and K_B A, K_A B for the
+ * gradients of that sum. */
+#include "barlow/barlow.h"
+
+/* Chunks of the inner product, in whose order their sums are added. */
+enum { DOT_CHUNKS = 64, DOT_LEAST = 1 << 14 };
+
+struct dot_task {
+    const struct gm_barlow_kernels *kernels;
+    int64_t count, chunk_count;
+    const float *x, *y;
+    double partial[DOT_CHUNKS];
+};
+
+static void dot_chunk(void *arg, int64_t chunk, int worker)
+{
+    (void)worker;
+    struct dot_task *task = arg;
+    const int64_t first = chunk * task->chunk_count, count = gm_min_i64(task->chunk_count, task->count - first);
+    task->partial[chunk] = task->kernels->dot(count, task->x + first, task->y + first);
+}
+
+static double dot(gm_context *context, int64_t count, const float *x, const float *y)
+{
+    struct dot_task task = {.kernels = context->kernels.barlow, .count = count, .x = x, .y = y};
+    task.chunk_count = gm_max_i64(DOT_LEAST, gm_ceil_div(count, DOT_CHUNKS));
+    const int64_t chunks = gm_ceil_div(count, task.chunk_count);
+    gm_parallel(context, chunks, dot_chunk, &task);
+    double sum = 0;
+    for (int64_t i = 0; i < chunks; i++)
+        sum += task.partial[i];
+    return sum;
+}
+
+/* k = A A^T */
+static void gram(const struct gm_barlow_job *job, const struct gm_barlow_view *view, float *k)
+{
+    const struct gm_gemm_source left = gm_barlow_source(view, false), right = gm_barlow_source(view, true);
+    const struct gm_gemm_epilogue store = {
+        .kind = GM_GEMM_STORE, .c = k, .ldc = job->n, .alpha = 1.0f, .symmetric = true};
+    gm_gemm_run(job->context, job->n, job->n, job->d, &left, &right, &store);
+}
+
+/* g of a side = (2 lambda scale / s^2) K A, K being the other side's. */
+static void multiply(const struct gm_barlow_job *job, const float *k, const struct gm_barlow_side *side)
+{
+    const struct gm_gemm_source left = {.kind = GM_GEMM_PLAIN, .data = k, .ld = job->n},
+                                right = gm_barlow_source(&side->view, false);
+    const double factor = 2 * (double)job->options.lambda * (double)job->options.scale / (job->divisor * job->divisor);
+    const struct gm_gemm_epilogue store = {
+        .kind = GM_GEMM_STORE, .c = side->g, .ldc = side->ldg, .alpha = (float)factor};
+    gm_gemm_run(job->context, job->n, job->d, job->n, &left, &right, &store);
+}
+
+/* The part of the loss that the diagonal decides, and its share of the gradients. Returns the sum of d_j^2. */
+static double add_diagonal(struct gm_barlow_job *job, const double *diagonal)
+{
+    const double lambda = (double)job->options.lambda, factor = 2 * (double)job->options.scale / job->divisor;
+    double squares = 0, invariance = 0;
+    for (int64_t j = 0; j < job->d; j++) {
+        const double d = diagonal[j];
+        invariance += (d - 1) * (d - 1);
+        squares += d * d;
+        if (job->gradients)
+            job->weight[j] = (float)(factor * ((d - 1) - lambda * d));
+    }
+    job->invariance = invariance;
+    return squares;
+}
+
+void gm_barlow_dual(struct gm_barlow_job *job)
+{
+    gm_context *context = job->context;
+    const int64_t n = job->n;
+    const size_t mark = gm_workspace_mark(context);
+    double *diagonal = gm_workspace_take(context, (size_t)job->d * sizeof *diagonal);
+    float *k_a = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_a);
+    float *k_b = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_b);
+
+    gm_barlow_normalize(job, diagonal);
+    const double squares = add_diagonal(job, diagonal);
+    gram(job, &job->a.view, k_a);
+    gram(job, &job->b.view, k_b);
+    const double off_diagonal = dot(context, n * n, k_a, k_b) / (job->divisor * job->divisor) - squares;
+    job->redundancy = off_diagonal < 0 ? 0 : off_diagonal; /* rounding, where C is diagonal */
+    if (job->gradients) {
+        multiply(job, k_b, &job->a);
+        multiply(job, k_a, &job->b);
+    }
+    gm_workspace_release(context, mark);
+}
+
+size_t gm_barlow_dual_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients)
+{
+    size_t gemm = gm_gemm_run_workspace(context, n, n, d, GM_GEMM_STORE);
+    if (gradients) {
+        const size_t product = gm_gemm_run_workspace(context, n, d, n, GM_GEMM_STORE);
+        gemm = product > gemm ? product : gemm;
+    }
+    return gm_workspace_bytes((size_t)d * sizeof(double)) + 2 * gm_workspace_bytes((size_t)(n * n) * sizeof(float)) +
+           gemm;
+}

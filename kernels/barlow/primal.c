@@ -1,0 +1,89 @@
+/* The primal form: C = A^T B / s row panel by row panel. Each panel is turned into G = dL/dC while it is computed, and
+ * multiplied into both gradients before the next one takes its place. */
+#include <string.h>
+
+#include "barlow/barlow.h"
+
+/* Most rows of C in a panel: the depth of the product B += A G, which it keeps as efficient as any. */
+enum { PANEL_ROWS = 256 };
+
+/* Rows of every panel but the last, which is at most that high: panels of nearly equal height. */
+static int64_t panel_rows(int64_t d)
+{
+    return gm_ceil_div(d, gm_ceil_div(d, PANEL_ROWS));
+}
+
+/* panel = dL/dC of the rows [first, first + rows) of C, without the factor of scale; adds their loss. */
+static void differentiate(struct gm_barlow_job *job, int64_t first, int64_t rows, float *panel)
+{
+    const struct gm_barlow_view a = gm_barlow_view_from(&job->a.view, first);
+    const struct gm_gemm_source left = gm_barlow_source(&a, true), right = gm_barlow_source(&job->b.view, false);
+    struct gm_gemm_loss sums;
+    const struct gm_gemm_epilogue loss = {.kind = GM_GEMM_LOSS,
+                                          .c = panel,
+                                          .ldc = job->d,
+                                          .alpha = (float)(1 / job->divisor),
+                                          .row0 = first,
+                                          .lambda = job->options.lambda,
+                                          .loss = &sums};
+    gm_gemm_run(job->context, rows, job->d, job->n, &left, &right, &loss);
+    job->invariance += sums.invariance;
+    job->redundancy += sums.redundancy;
+}
+
+/* dL/dA of the panel's columns is complete, B G^T / s; dL/dB collects A G / s of one panel after the other. */
+static void multiply(const struct gm_barlow_job *job, int64_t first, int64_t rows, const float *panel)
+{
+    const struct gm_barlow_view a = gm_barlow_view_from(&job->a.view, first);
+    const struct gm_gemm_source left_b = gm_barlow_source(&job->b.view, false), left_a = gm_barlow_source(&a, false);
+    struct gm_gemm_source g = {.kind = GM_GEMM_PLAIN, .transposed = true, .data = panel, .ld = job->d};
+    struct gm_gemm_epilogue store = {.kind = GM_GEMM_STORE,
+                                     .c = job->a.g + first,
+                                     .ldc = job->a.ldg,
+                                     .alpha = (float)((double)job->options.scale / job->divisor)};
+    gm_gemm_run(job->context, job->n, rows, job->d, &left_b, &g, &store);
+
+    g.transposed = false;
+    store.c = job->b.g;
+    store.ldc = job->b.ldg;
+    store.beta = first == 0 ? 0.0f : 1.0f;
+    gm_gemm_run(job->context, job->n, job->d, rows, &left_a, &g, &store);
+}
+
+void gm_barlow_primal(struct gm_barlow_job *job)
+{
+    const int64_t most_rows = panel_rows(job->d);
+    const size_t mark = gm_workspace_mark(job->context);
+    float *panel = gm_workspace_take(job->context, (size_t)(most_rows * job->d) * sizeof *panel);
+
+    gm_barlow_normalize(job, NULL);
+    if (job->gradients)
+        memset(job->weight, 0, (size_t)job->d * sizeof *job->weight); /* G holds the diagonal's share */
+    for (int64_t first = 0; first < job->d; first += most_rows) {
+        const int64_t rows = gm_min_i64(most_rows, job->d - first);
+        differentiate(job, first, rows, panel);
+        if (job->gradients)
+            multiply(job, first, rows, panel);
+    }
+    gm_workspace_release(job->context, mark);
+}
+
+static size_t panel_workspace(const gm_context *context, int64_t n, int64_t d, int64_t rows, bool gradients)
+{
+    size_t most = gm_gemm_run_workspace(context, rows, d, n, GM_GEMM_LOSS);
+    if (gradients) {
+        const size_t to_a = gm_gemm_run_workspace(context, n, rows, d, GM_GEMM_STORE);
+        const size_t to_b = gm_gemm_run_workspace(context, n, d, rows, GM_GEMM_STORE);
+        most = to_a > most ? to_a : most;
+        most = to_b > most ? to_b : most;
+    }
+    return most;
+}
+
+size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients)
+{
+    const int64_t rows = panel_rows(d), last_rows = d - (gm_ceil_div(d, rows) - 1) * rows;
+    const size_t most = panel_workspace(context, n, d, rows, gradients);
+    const size_t last = panel_workspace(context, n, d, last_rows, gradients);
+    return gm_workspace_bytes((size_t)(rows * d) * sizeof(float)) + (last > most ? last : most);
+}

@@ -1,0 +1,855 @@
+/* gm_barlow_loss_f32() and gm_cross_correlation_tiles_f32() against the formula in double precision, finite differences
+ * and PyTorch. */
+#include <gemel/barlow.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/support.h"
+
+static const gm_barlow_normalization normalizations[] = {GM_BARLOW_BATCHNORM, GM_BARLOW_UNBIASED, GM_BARLOW_COSINE};
+static const char *const normalization_names[] = {"batchnorm", "unbiased", "cosine"};
+static const gm_barlow_form forms[] = {GM_BARLOW_DUAL, GM_BARLOW_PRIMAL};
+
+static float *floats(int64_t count)
+{
+    return malloc((size_t)count * sizeof(float));
+}
+
+static double *doubles(int64_t count)
+{
+    return calloc((size_t)count, sizeof(double));
+}
+
+/* ---- The formula, in double ---- */
+
+typedef struct reference {
+    int64_t n, d;
+    double divisor;
+    double invariance, redundancy, loss; /* with lambda and scale */
+    double *a, *b, *c;                   /* [n, d], [n, d], [d, d] */
+    double *dza, *dzb;                   /* [n, d] */
+    double norm_a, norm_b;               /* |r g|: of the gradients before the chain through the normalisation */
+} reference;
+
+/* a = (z - mean) r; returns r. A column without variation has a = 0, and r = 0 where no eps makes it finite. */
+static double normalize_column(const gm_barlow_options *o, int64_t n, int64_t d, const double *z, double *a)
+{
+    double mean = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        mean += z[i * d] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        squares += (z[i * d] - mean) * (z[i * d] - mean);
+    const double variance = o->normalization == GM_BARLOW_BATCHNORM  ? squares / (double)n + (double)o->eps
+                            : o->normalization == GM_BARLOW_UNBIASED ? squares / (double)(n - 1)
+                                                                     : squares;
+    bool constant = true;
+    for (int64_t i = 0; i < n; i++)
+        constant = constant && z[i * d] == z[0];
+    const double r = constant && o->normalization != GM_BARLOW_BATCHNORM ? 0 : 1 / sqrt(variance);
+    for (int64_t i = 0; i < n; i++)
+        a[i * d] = constant ? 0 : (z[i * d] - mean) * r;
+    return r;
+}
+
+/* dz = r (g - mean(g) - a sum(g a) / m); adds |r g|^2 to *before. */
+static void chain_column(const gm_barlow_options *o, int64_t n, int64_t d, double r, const double *a, const double *g,
+                         double *dz, double *before)
+{
+    const double m = o->normalization == GM_BARLOW_BATCHNORM  ? (double)n
+                     : o->normalization == GM_BARLOW_UNBIASED ? (double)(n - 1)
+                                                              : 1;
+    double mean = 0, projection = 0;
+    for (int64_t i = 0; i < n; i++) {
+        mean += g[i * d] / (double)n;
+        projection += g[i * d] * a[i * d] / m;
+        *before += r * g[i * d] * r * g[i * d];
+    }
+    for (int64_t i = 0; i < n; i++)
+        dz[i * d] = r * (g[i * d] - mean - a[i * d] * projection);
+}
+
+/* g = x h^T / s or x h / s for h = dL/dC; x and g are [n, d]. */
+static void multiply_by_h(const reference *ref, const double *x, const double *h, bool transposed, double *g)
+{
+    const int64_t d = ref->d;
+    for (int64_t n = 0; n < ref->n; n++)
+        for (int64_t k = 0; k < d; k++)
+            for (int64_t j = 0; j < d; j++)
+                g[n * d + j] += x[n * d + k] * (transposed ? h[j * d + k] : h[k * d + j]) / ref->divisor;
+}
+
+static void cross_correlate(reference *ref)
+{
+    const int64_t d = ref->d;
+    for (int64_t k = 0; k < ref->n; k++)
+        for (int64_t i = 0; i < d; i++)
+            for (int64_t j = 0; j < d; j++)
+                ref->c[i * d + j] += ref->a[k * d + i] * ref->b[k * d + j] / ref->divisor;
+}
+
+static reference reference_create(const gm_barlow_options *o, int64_t n, int64_t d, const double *za, const double *zb)
+{
+    reference ref = {.n = n, .d = d, .divisor = o->normalization == GM_BARLOW_COSINE ? 1 : (double)n};
+    double *ra = doubles(d), *rb = doubles(d), *h = doubles(d * d), *g = doubles(n * d);
+    ref.a = doubles(n * d), ref.b = doubles(n * d), ref.c = doubles(d * d);
+    ref.dza = doubles(n * d), ref.dzb = doubles(n * d);
+    for (int64_t j = 0; j < d; j++) {
+        ra[j] = normalize_column(o, n, d, za + j, ref.a + j);
+        rb[j] = normalize_column(o, n, d, zb + j, ref.b + j);
+    }
+    cross_correlate(&ref);
+    const double scale = (double)o->scale, lambda = (double)o->lambda;
+    for (int64_t i = 0; i < d; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            const double c = ref.c[i * d + j];
+            if (i == j)
+                ref.invariance += scale * (c - 1) * (c - 1);
+            else
+                ref.redundancy += scale * lambda * c * c;
+            h[i * d + j] = scale * (i == j ? 2 * (c - 1) : 2 * lambda * c);
+        }
+    }
+    ref.loss = ref.invariance + ref.redundancy;
+    multiply_by_h(&ref, ref.b, h, true, g);
+    for (int64_t j = 0; j < d; j++)
+        chain_column(o, n, d, ra[j], ref.a + j, g + j, ref.dza + j, &ref.norm_a);
+    memset(g, 0, (size_t)(n * d) * sizeof *g);
+    multiply_by_h(&ref, ref.a, h, false, g);
+    for (int64_t j = 0; j < d; j++)
+        chain_column(o, n, d, rb[j], ref.b + j, g + j, ref.dzb + j, &ref.norm_b);
+    ref.norm_a = sqrt(ref.norm_a), ref.norm_b = sqrt(ref.norm_b);
+    free(ra), free(rb), free(h), free(g);
+    return ref;
+}
+
+static reference reference_of_floats(const gm_barlow_options *o, int64_t n, int64_t d, const float *za, const float *zb)
+{
+    double *wide_a = doubles(n * d), *wide_b = doubles(n * d);
+    for (int64_t i = 0; i < n * d; i++) {
+        wide_a[i] = (double)za[i];
+        wide_b[i] = (double)zb[i];
+    }
+    const reference ref = reference_create(o, n, d, wide_a, wide_b);
+    free(wide_a), free(wide_b);
+    return ref;
+}
+
+static void reference_free(reference *ref)
+{
+    free(ref->a), free(ref->b), free(ref->c), free(ref->dza), free(ref->dzb);
+}
+
+/* |x - expected| / scale, or |x - expected| where scale is 0. */
+static double error_against(const float *x, const double *expected, int64_t count, double scale)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += ((double)x[i] - expected[i]) * ((double)x[i] - expected[i]);
+    return sqrt(sum) / (scale > 0 ? scale : 1);
+}
+
+/* ---- One call ---- */
+
+/* A context with exactly the workspace that the call needs. */
+static gm_context *loss_context(gm_isa isa, int32_t threads, int64_t n, int64_t d, const gm_barlow_options *o,
+                                bool gradients)
+{
+    gm_context *context = test_context_with_workspace(isa, threads, 1);
+    ck_assert_int_eq(gm_context_reserve(context, gm_barlow_loss_f32_workspace(context, n, d, o, gradients)), GM_OK);
+    return context;
+}
+
+static gm_status loss(gm_isa isa, int32_t threads, int64_t n, int64_t d, const float *za, const float *zb,
+                      const gm_barlow_options *o, gm_barlow_result *result, float *dza, float *dzb)
+{
+    gm_context *context = loss_context(isa, threads, n, d, o, dza != NULL);
+    *result = (gm_barlow_result){.size = sizeof *result};
+    if (dza) {
+        test_fill_nan(dza, n * d);
+        test_fill_nan(dzb, n * d);
+    }
+    const gm_status status = gm_barlow_loss_f32(context, n, d, za, d, zb, d, o, result, dza, d, dzb, d);
+    gm_context_destroy(context);
+    return status;
+}
+
+/* ---- Inputs that data/barlow_pytorch.py makes too ---- */
+
+typedef enum input_kind { NORMAL, OFFSET, CONVERGED, FLAT, KINDS } input_kind;
+static const char *const kind_names[KINDS] = {"normal", "offset", "converged", "flat"};
+
+static void fill_noise(uint64_t seed, double *x, int64_t count)
+{
+    test_random random = test_random_create(seed);
+    for (int64_t i = 0; i < count; i++) {
+        double u[4];
+        for (int k = 0; k < 4; k++)
+            u[k] = test_random_uniform(&random);
+        x[i] = ((u[0] + u[1]) + (u[2] + u[3]) - 2.0) * 1.75;
+    }
+}
+
+static double walsh(int64_t n, int64_t row, int64_t col)
+{
+    if (col >= n - 1)
+        row = (5 * row + 3) % n;
+    return __builtin_parityll((unsigned long long)(row & (col % (n - 1) + 1))) ? -1.0 : 1.0;
+}
+
+static void fill_views(input_kind kind, int64_t n, int64_t d, float *za, float *zb)
+{
+    double *x = doubles(n * d), *y = doubles(n * d);
+    fill_noise(1, x, n * d);
+    fill_noise(2, y, n * d);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            const int64_t at = i * d + j;
+            const bool flat = kind == FLAT && j % 3 == 0;
+            const double deviation = flat ? 0x1p-18 : exp2((double)(j % 5 - 2));
+            const double mean = flat ? 5.0 : (double)(j % 7) - 3.0 + (kind == OFFSET ? 1e4 : 0.0);
+            const double a = kind == CONVERGED ? walsh(n, i, j) : x[at];
+            const double b = kind == CONVERGED ? a + 0.01 * y[at] : 0.75 * a + 0.75 * y[at];
+            za[at] = (float)(mean + deviation * a);
+            zb[at] = (float)(mean + deviation * b);
+        }
+    }
+    free(x), free(y);
+}
+
+/* ---- PyTorch's values ---- */
+
+typedef struct stored {
+    input_kind kind;
+    int64_t n, d;
+    gm_barlow_normalization normalization;
+    double loss, probe_a, probe_b;                         /* float64 */
+    double loss_error, gradient_error_a, gradient_error_b; /* float32 */
+} stored;
+
+static int name_index(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], name))
+            return i;
+    ck_abort_msg("unknown name %s", name);
+    return -1;
+}
+
+/* The next row of the file; false at its end. */
+static bool stored_next(FILE *file, stored *row)
+{
+    char line[512], kind[16], normalization[16];
+    while (fgets(line, sizeof line, file)) {
+        if (line[0] == '#')
+            continue;
+        long n, d;
+        ck_assert_int_eq(sscanf(line, "%15[^,],%ld,%ld,%15[^,],%lf,%lf,%lf,%lf,%lf,%lf", kind, &n, &d, normalization,
+                                &row->loss, &row->probe_a, &row->probe_b, &row->loss_error, &row->gradient_error_a,
+                                &row->gradient_error_b),
+                         10);
+        row->kind = (input_kind)name_index(kind_names, KINDS, kind);
+        row->normalization = (gm_barlow_normalization)name_index(normalization_names, 3, normalization);
+        row->n = n;
+        row->d = d;
+        return true;
+    }
+    return false;
+}
+
+static FILE *stored_open(void)
+{
+    FILE *file = fopen(TEST_DATA "/barlow_pytorch.csv", "r");
+    ck_assert_msg(file != NULL, "cannot read " TEST_DATA "/barlow_pytorch.csv");
+    return file;
+}
+
+static double probe(const double *x, int64_t count)
+{
+    double *noise = doubles(count), sum = 0;
+    fill_noise(3, noise, count);
+    for (int64_t i = 0; i < count; i++)
+        sum += x[i] * noise[i];
+    free(noise);
+    return sum;
+}
+
+START_TEST(the_reference_is_pytorch_in_float64)
+{
+    FILE *file = stored_open();
+    int rows = 0;
+    for (stored row; stored_next(file, &row); rows++) {
+        const int64_t count = row.n * row.d;
+        float *za = floats(count), *zb = floats(count);
+        fill_views(row.kind, row.n, row.d, za, zb);
+        gm_barlow_options o = gm_barlow_default_options();
+        o.normalization = row.normalization;
+        reference ref = reference_of_floats(&o, row.n, row.d, za, zb);
+        ck_assert_msg(fabs(ref.loss - row.loss) <= 1e-9 * (row.loss + 0.0051 * (double)row.d),
+                      "%s %ldx%ld: loss %.17g, PyTorch %.17g", kind_names[row.kind], (long)row.n, (long)row.d, ref.loss,
+                      row.loss);
+        const double most = 1e-8 * sqrt((double)count);
+        ck_assert(fabs(probe(ref.dza, count) - row.probe_a) <= most * ref.norm_a);
+        ck_assert(fabs(probe(ref.dzb, count) - row.probe_b) <= most * ref.norm_b);
+        reference_free(&ref);
+        free(za), free(zb);
+    }
+    ck_assert_int_ge(rows, 50);
+    fclose(file);
+}
+END_TEST
+
+static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, const reference *ref,
+                         const gm_barlow_options *o, const float *za, const float *zb)
+{
+    const int64_t count = row->n * row->d;
+    float *dza = floats(count), *dzb = floats(count);
+    gm_barlow_result result;
+    ck_assert_int_eq(loss(isa, 1, row->n, row->d, za, zb, o, &result, dza, dzb), GM_OK);
+    const double loss_error = fabs(result.loss - ref->loss) / (ref->loss + (double)o->lambda * (double)row->d);
+    const double error_a = error_against(dza, ref->dza, count, ref->norm_a);
+    const double error_b = error_against(dzb, ref->dzb, count, ref->norm_b);
+    char name[96];
+    snprintf(name, sizeof name, "%s %s %s %s %ldx%ld", gm_isa_name(isa), form == GM_BARLOW_DUAL ? "dual" : "primal",
+             kind_names[row->kind], normalization_names[row->normalization], (long)row->n, (long)row->d);
+    ck_assert_int_eq(result.form, form);
+    ck_assert_int_eq(result.constant_columns, 0);
+    ck_assert_msg(loss_error <= 1e-5, "%s: loss is %g off", name, loss_error);
+    ck_assert_msg(error_a <= 2 * row->gradient_error_a + 1e-6 && error_b <= 2 * row->gradient_error_b + 1e-6,
+                  "%s: gradients are %g and %g off, PyTorch's float32 %g and %g", name, error_a, error_b,
+                  row->gradient_error_a, row->gradient_error_b);
+    /* Near convergence |r g| is what is left of far larger terms, and no float32 method stays within 1e-5 of it. */
+    if (row->kind != CONVERGED)
+        ck_assert_msg(error_a <= 1e-5 && error_b <= 1e-5, "%s: gradients are %g and %g off", name, error_a, error_b);
+    free(dza), free(dzb);
+}
+
+START_TEST(errors_are_bounded_and_near_those_of_pytorch)
+{
+    gm_isa isas[GM_ISA_COUNT];
+    const int isa_count = test_isas(isas);
+    FILE *file = stored_open();
+    for (stored row; stored_next(file, &row);) {
+        float *za = floats(row.n * row.d), *zb = floats(row.n * row.d);
+        fill_views(row.kind, row.n, row.d, za, zb);
+        gm_barlow_options o = gm_barlow_default_options();
+        o.normalization = row.normalization;
+        reference ref = reference_of_floats(&o, row.n, row.d, za, zb);
+        for (int i = 0; i < isa_count; i++) {
+            for (int f = 0; f < 2; f++) {
+                o.form = forms[f];
+                check_stored(&row, isas[i], forms[f], &ref, &o, za, zb);
+            }
+        }
+        reference_free(&ref);
+        free(za), free(zb);
+    }
+    fclose(file);
+}
+END_TEST
+
+/* ---- The reference itself ---- */
+
+static double reference_loss_at(const gm_barlow_options *o, int64_t n, int64_t d, const double *za, const double *zb,
+                                const double *direction_a, const double *direction_b, double step)
+{
+    double *moved_a = doubles(n * d), *moved_b = doubles(n * d);
+    for (int64_t i = 0; i < n * d; i++) {
+        moved_a[i] = za[i] + step * direction_a[i];
+        moved_b[i] = zb[i] + step * direction_b[i];
+    }
+    reference ref = reference_create(o, n, d, moved_a, moved_b);
+    const double value = ref.loss;
+    reference_free(&ref);
+    free(moved_a), free(moved_b);
+    return value;
+}
+
+START_TEST(the_reference_agrees_with_finite_differences)
+{
+    enum { N = 7, D = 11, COUNT = N * D };
+    double za[COUNT], zb[COUNT], da[COUNT], db[COUNT];
+    fill_noise(4, za, COUNT), fill_noise(5, zb, COUNT), fill_noise(6, da, COUNT), fill_noise(7, db, COUNT);
+    for (int k = 0; k < 3; k++) {
+        gm_barlow_options o = gm_barlow_default_options();
+        o.normalization = normalizations[k];
+        o.eps = 0.25f; /* large enough to be seen */
+        o.scale = 3.0f;
+        reference ref = reference_create(&o, N, D, za, zb);
+        double slope = 0;
+        for (int i = 0; i < COUNT; i++)
+            slope += ref.dza[i] * da[i] + ref.dzb[i] * db[i];
+        const double step = 1e-5, ahead = reference_loss_at(&o, N, D, za, zb, da, db, step),
+                     behind = reference_loss_at(&o, N, D, za, zb, da, db, -step);
+        ck_assert_msg(fabs((ahead - behind) / (2 * step) - slope) <= 1e-7 * fabs(slope), "%s: slope %g, difference %g",
+                      normalization_names[k], slope, (ahead - behind) / (2 * step));
+        reference_free(&ref);
+    }
+}
+END_TEST
+
+/* ---- Exact results ---- */
+
+/* Rows of +1 and -1, columns balanced: mean 0 and variance 1 are exact, and with n a power of two so is all of C. The
+ * loss differs from the exact one only by lambda's multiplications. */
+START_TEST(balanced_signs_are_exact)
+{
+    enum { N = 16, D = 13 };
+    gm_isa isas[GM_ISA_COUNT];
+    float za[N * D], zb[N * D], dza[N * D], dzb[N * D];
+    for (int i = 0; i < N; i++) {
+        for (int j = 0; j < D; j++) {
+            za[i * D + j] = (float)walsh(N, i, j);
+            zb[i * D + j] = (float)walsh(N, i, j % 3 ? j : (j + 1) % D);
+        }
+    }
+    gm_barlow_options o = gm_barlow_default_options();
+    o.eps = 0.0f;
+    o.lambda = 0.125f;
+    o.scale = 2.0f;
+    reference ref = reference_of_floats(&o, N, D, za, zb);
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        for (int f = 0; f < 2; f++) {
+            o.form = forms[f];
+            gm_barlow_result result;
+            ck_assert_int_eq(loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
+            ck_assert(result.invariance == ref.invariance && result.redundancy == ref.redundancy);
+            ck_assert(result.loss == result.invariance + result.redundancy);
+            for (int k = 0; k < N * D; k++)
+                ck_assert(dza[k] == (float)ref.dza[k] && dzb[k] == (float)ref.dzb[k]);
+        }
+    }
+    reference_free(&ref);
+}
+END_TEST
+
+START_TEST(the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradients)
+{
+    const struct {
+        int64_t n, d;
+        gm_barlow_form form;
+    } cases[] = {{44, 50, GM_BARLOW_DUAL}, {45, 50, GM_BARLOW_PRIMAL}, {50, 50, GM_BARLOW_PRIMAL}};
+    float za[2500], zb[2500], dza[2500], dzb[2500];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gm_barlow_result with, without;
+        fill_views(NORMAL, cases[i].n, cases[i].d, za, zb);
+        ck_assert_int_eq(loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &with, dza, dzb), GM_OK);
+        ck_assert_int_eq(loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &without, NULL, NULL), GM_OK);
+        ck_assert_int_eq(with.form, cases[i].form);
+        ck_assert(test_same_bits(&with.loss, &without.loss, sizeof with.loss));
+        ck_assert(test_same_bits(&with.redundancy, &without.redundancy, sizeof with.loss));
+    }
+}
+END_TEST
+
+/* ---- Columns without variation, two samples, one dimension ---- */
+
+START_TEST(constant_columns_are_counted_and_do_no_harm)
+{
+    enum { N = 40, D = 37, COUNT = N * D };
+    gm_isa isas[GM_ISA_COUNT];
+    float *za = floats(COUNT), *zb = floats(COUNT), *dza = floats(COUNT), *dzb = floats(COUNT);
+    fill_views(NORMAL, N, D, za, zb);
+    for (int i = 0; i < N; i++) {
+        za[i * D + 3] = 0.1f;
+        za[i * D + 36] = zb[i * D + 36] = -1234.567f;
+    }
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        for (int k = 0; k < 6; k++) {
+            gm_barlow_options o = gm_barlow_default_options();
+            o.normalization = normalizations[k / 2];
+            o.form = forms[k % 2];
+            gm_barlow_result result;
+            ck_assert_int_eq(loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
+            ck_assert_int_eq(result.constant_columns, 3);
+            reference ref = reference_of_floats(&o, N, D, za, zb);
+            ck_assert(fabs(result.loss - ref.loss) <= 1e-5 * ref.loss);
+            ck_assert(error_against(dza, ref.dza, COUNT, ref.norm_a) <= 1e-5);
+            ck_assert(error_against(dzb, ref.dzb, COUNT, ref.norm_b) <= 1e-5);
+            for (int row = 0; row < N && o.normalization != GM_BARLOW_BATCHNORM; row++)
+                ck_assert(dza[row * D + 3] == 0.0f && dza[row * D + 36] == 0.0f && dzb[row * D + 36] == 0.0f);
+            reference_free(&ref);
+        }
+    }
+    free(za), free(zb), free(dza), free(dzb);
+}
+END_TEST
+
+START_TEST(without_any_eps_a_constant_column_still_gives_numbers)
+{
+    float za[] = {1, 2, 1, 4, 1, 7}, zb[] = {3, 5, 4, 8, 3, 1}, dza[6], dzb[6];
+    gm_barlow_options o = gm_barlow_default_options();
+    gm_barlow_result result;
+    o.eps = 0.0f;
+    ck_assert_int_eq(loss(GM_ISA_AUTO, 1, 3, 2, za, zb, &o, &result, dza, dzb), GM_OK);
+    ck_assert_int_eq(result.constant_columns, 1);
+    for (int i = 0; i < 6; i++)
+        ck_assert(isfinite(dza[i]) && isfinite(dzb[i]));
+}
+END_TEST
+
+/* Two samples of one dimension: C is what the normalisation makes of the two signs, and gradients almost vanish, so
+ * they are judged against 2 |r b| / s, their size at C = 0. */
+START_TEST(two_samples_of_one_dimension)
+{
+    const float za[] = {1.0f, 3.0f}, zb[] = {-5.0f, -4.0f};
+    const double expected[] = {0, 0.25, 0};
+    float dza[2], dzb[2];
+    gm_isa isas[GM_ISA_COUNT];
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        for (int k = 0; k < 6; k++) {
+            gm_barlow_options o = gm_barlow_default_options();
+            o.eps = 0.0f;
+            o.normalization = normalizations[k / 2];
+            o.form = forms[k % 2];
+            gm_barlow_result result;
+            ck_assert_int_eq(loss(isas[i], 1, 2, 1, za, zb, &o, &result, dza, dzb), GM_OK);
+            ck_assert(fabs(result.invariance - expected[k / 2]) <= 1e-6);
+            ck_assert(result.redundancy <= 1e-8 && result.redundancy >= 0);
+            for (int row = 0; row < 2; row++)
+                ck_assert(fabsf(dza[row]) <= 2e-6f && fabsf(dzb[row]) <= 4e-6f);
+        }
+    }
+}
+END_TEST
+
+START_TEST(not_finite_input_gives_nan_and_its_status)
+{
+    enum { N = 20, D = 33, COUNT = N * D };
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    gm_isa isas[GM_ISA_COUNT];
+    float za[COUNT], zb[COUNT], dza[COUNT], dzb[COUNT];
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        for (int k = 0; k < 12; k++) {
+            gm_barlow_options o = gm_barlow_default_options();
+            o.form = forms[k % 2];
+            fill_views(NORMAL, N, D, za, zb);
+            (k < 6 ? za : zb)[7 * D + 32] = bad[k / 2 % 3];
+            gm_barlow_result result;
+            ck_assert_int_eq(loss(isas[i], 1, N, D, za, zb, &o, &result, NULL, NULL), GM_NOT_FINITE);
+            ck_assert(isnan(result.loss));
+            ck_assert_int_eq(loss(isas[i], 1, N, D, za, zb, &o, &result, dza, dzb), GM_NOT_FINITE);
+            ck_assert(isnan(result.loss));
+            ck_assert(isnan(dza[7 * D + 32]) && isnan(dzb[7 * D + 32]));
+        }
+    }
+}
+END_TEST
+
+/* ---- Memory and threads ---- */
+
+/* Matrices end at an unreadable page, their rows are padded with NaN, and padding of the gradients must survive. */
+START_TEST(nothing_beyond_the_matrices_is_touched)
+{
+    static const int64_t shapes[][2] = {{5, 3}, {16, 33}, {40, 50}, {31, 129}, {70, 65}, {35, 300}};
+    gm_isa isas[GM_ISA_COUNT];
+    for (int i = 0, count = test_isas(isas); i < count; i++) {
+        for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
+            const int64_t n = shapes[s / 2][0], d = shapes[s / 2][1], ld = d + 5, size = (n - 1) * ld + d;
+            float *za = floats(n * d), *zb = floats(n * d), *dza = floats(n * d), *dzb = floats(n * d);
+            fill_views(NORMAL, n, d, za, zb);
+            gm_barlow_options o = gm_barlow_default_options();
+            o.form = forms[s % 2];
+            gm_barlow_result dense, padded = {.size = sizeof padded};
+            ck_assert_int_eq(loss(isas[i], 2, n, d, za, zb, &o, &dense, dza, dzb), GM_OK);
+
+            test_guard in_a = test_guard_create(size), in_b = test_guard_create_at_start(size);
+            test_guard out_a = test_guard_create(size), out_b = test_guard_create_at_start(size);
+            for (int64_t row = 0; row < n; row++) {
+                memcpy(in_a.data + row * ld, za + row * d, (size_t)d * sizeof(float));
+                memcpy(in_b.data + row * ld, zb + row * d, (size_t)d * sizeof(float));
+            }
+            test_guard_protect(&in_a);
+            test_guard_protect(&in_b);
+            gm_context *context = loss_context(isas[i], 2, n, d, &o, true);
+            ck_assert_int_eq(gm_barlow_loss_f32(context, n, d, in_a.data, ld, in_b.data, ld, &o, &padded, out_a.data,
+                                                ld, out_b.data, ld),
+                             GM_OK);
+            gm_context_destroy(context);
+            ck_assert(padded.loss == dense.loss);
+            for (int64_t k = 0; k < size; k++) {
+                const int64_t row = k / ld, col = k % ld;
+                const float a = out_a.data[k], b = out_b.data[k];
+                ck_assert(col < d ? a == dza[row * d + col] && b == dzb[row * d + col] : isnan(a) && isnan(b));
+            }
+            test_guard_free(&in_a), test_guard_free(&in_b), test_guard_free(&out_a), test_guard_free(&out_b);
+            free(za), free(zb), free(dza), free(dzb);
+        }
+    }
+}
+END_TEST
+
+START_TEST(bits_do_not_depend_on_threads)
+{
+    static const int32_t threads[] = {1, 2, 3, 7};
+    static const int64_t shapes[][2] = {{70, 600}, {16, 1100}, {150, 140}};
+    gm_isa isas[GM_ISA_COUNT];
+    for (int i = 0, count = test_isas(isas); i < count; i++) {
+        for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
+            const int64_t n = shapes[s / 2][0], d = shapes[s / 2][1];
+            const size_t bytes = (size_t)(n * d) * sizeof(float);
+            float *za = floats(n * d), *zb = floats(n * d), *gradients[4];
+            for (int k = 0; k < 4; k++)
+                gradients[k] = floats(n * d);
+            fill_views(NORMAL, n, d, za, zb);
+            gm_barlow_options o = gm_barlow_default_options();
+            o.form = forms[s % 2];
+            gm_barlow_result first = {0}, again;
+            for (int t = 0; t < 4; t++) {
+                gm_barlow_result *result = t ? &again : &first;
+                float **out = t ? gradients + 2 : gradients;
+                ck_assert_int_eq(loss(isas[i], threads[t], n, d, za, zb, &o, result, out[0], out[1]), GM_OK);
+                ck_assert(t == 0 || test_same_bits(&first.loss, &again.loss, sizeof first.loss));
+                ck_assert(test_same_bits(gradients[0], out[0], bytes) && test_same_bits(gradients[1], out[1], bytes));
+            }
+            for (int k = 0; k < 4; k++)
+                free(gradients[k]);
+            free(za), free(zb);
+        }
+    }
+}
+END_TEST
+
+/* Dual: 8 n^2 bytes, primal: 1024 d bytes, and for both 64 d bytes and 6 MB a thread. */
+START_TEST(workspace_keeps_its_bounds)
+{
+    static const int64_t shapes[][2] = {{2, 1},       {32, 8192},   {256, 8192},  {2048, 8192},
+                                        {32, 65536},  {4096, 4096}, {65536, 128}, {512, 256},
+                                        {1024, 1100}, {7, 1 << 20}, {2000, 1999}, {512, 512}};
+    for (int32_t threads = 1; threads <= 4; threads *= 2) {
+        gm_context *context = test_context(GM_ISA_AUTO, threads);
+        for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
+            const double n = (double)shapes[s / 2][0], d = (double)shapes[s / 2][1];
+            gm_barlow_options o = gm_barlow_default_options();
+            o.form = forms[s % 2];
+            const double bytes =
+                (double)gm_barlow_loss_f32_workspace(context, shapes[s / 2][0], shapes[s / 2][1], &o, true);
+            const double most = (s % 2 ? 1024 * d : 8 * n * n) + 64 * d + 6e6 * threads;
+            ck_assert_msg(bytes <= most, "%gx%g, %d threads: %g bytes, %g allowed", n, d, threads, bytes, most);
+            ck_assert(bytes >= (s % 2 ? 0 : 8 * n * n));
+        }
+        gm_context_destroy(context);
+    }
+}
+END_TEST
+
+/* 65536 columns: C would be 17 GB. In double through the dual identity. */
+START_TEST(wide_embeddings_run_in_little_memory)
+{
+    const int64_t n = 12, d = 65536;
+    float *za = floats(n * d), *zb = floats(n * d), *dza = floats(n * d), *dzb = floats(n * d);
+    double *a = doubles(n * d), *b = doubles(n * d), squares = 0, invariance = 0, inner = 0;
+    const gm_barlow_options o = gm_barlow_default_options();
+    gm_barlow_result result;
+    fill_views(NORMAL, n, d, za, zb);
+    for (int64_t i = 0; i < n * d; i++)
+        a[i] = (double)za[i], b[i] = (double)zb[i];
+    for (int64_t j = 0; j < d; j++) {
+        double diagonal = 0;
+        normalize_column(&o, n, d, a + j, a + j);
+        normalize_column(&o, n, d, b + j, b + j);
+        for (int64_t i = 0; i < n; i++)
+            diagonal += a[i * d + j] * b[i * d + j] / (double)n;
+        squares += diagonal * diagonal;
+        invariance += (diagonal - 1) * (diagonal - 1);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t k = 0; k < n; k++) {
+            double ka = 0, kb = 0;
+            for (int64_t j = 0; j < d; j++) {
+                ka += a[i * d + j] * a[k * d + j];
+                kb += b[i * d + j] * b[k * d + j];
+            }
+            inner += ka * kb / (double)(n * n);
+        }
+    }
+    ck_assert_int_eq(loss(GM_ISA_AUTO, 2, n, d, za, zb, NULL, &result, dza, dzb), GM_OK);
+    ck_assert_int_eq(result.form, GM_BARLOW_DUAL);
+    ck_assert(fabs(result.invariance - invariance) <= 1e-6 * invariance);
+    ck_assert(fabs(result.redundancy - (double)o.lambda * (inner - squares)) <= 1e-6 * result.redundancy);
+    for (int64_t i = 0; i < n * d; i++)
+        ck_assert(isfinite(dza[i]) && isfinite(dzb[i]));
+    free(za), free(zb), free(dza), free(dzb), free(a), free(b);
+}
+END_TEST
+
+/* ---- Tiles ---- */
+
+static void check_tiles(gm_isa isa, int64_t n, int64_t d, int64_t tiles, const gm_barlow_options *o)
+{
+    float *za = floats(n * d), *zb = floats(n * d);
+    const int64_t ldc = tiles + 3;
+    test_guard c = test_guard_create((tiles - 1) * ldc + tiles);
+    fill_views(NORMAL, n, d, za, zb);
+    reference ref = reference_of_floats(o, n, d, za, zb);
+    gm_context *context = test_context_with_workspace(isa, 2, 1);
+    ck_assert_int_eq(gm_context_reserve(context, gm_cross_correlation_tiles_f32_workspace(context, n, d, tiles)),
+                     GM_OK);
+    ck_assert_int_eq(gm_cross_correlation_tiles_f32(context, n, d, za, d, zb, d, o, tiles, c.data, ldc), GM_OK);
+    for (int64_t row = 0; row < tiles; row++) {
+        for (int64_t col = 0; col < tiles; col++) {
+            const int64_t i0 = row * d / tiles, i1 = (row + 1) * d / tiles;
+            const int64_t j0 = col * d / tiles, j1 = (col + 1) * d / tiles;
+            double mean = 0;
+            for (int64_t i = i0; i < i1; i++)
+                for (int64_t j = j0; j < j1; j++)
+                    mean += ref.c[i * d + j] / (double)((i1 - i0) * (j1 - j0));
+            ck_assert_msg(fabs((double)c.data[row * ldc + col] - mean) <= 1e-6, "%ldx%ld in %ld tiles: %g not %g",
+                          (long)n, (long)d, (long)tiles, c.data[row * ldc + col], mean);
+        }
+        for (int64_t col = tiles; col < ldc && row < tiles - 1; col++)
+            ck_assert(isnan(c.data[row * ldc + col]));
+    }
+    gm_context_destroy(context);
+    reference_free(&ref);
+    test_guard_free(&c);
+    free(za), free(zb);
+}
+
+START_TEST(tiles_are_means_of_the_cross_correlation)
+{
+    static const int64_t cases[][3] = {{20, 1, 1}, {20, 33, 1}, {20, 33, 33}, {33, 64, 16}, {17, 131, 12}, {70, 40, 7}};
+    gm_isa isas[GM_ISA_COUNT];
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        for (size_t s = 0; s < 3 * sizeof cases / sizeof *cases; s++) {
+            gm_barlow_options o = gm_barlow_default_options();
+            o.normalization = normalizations[s % 3];
+            check_tiles(isas[i], cases[s / 3][0], cases[s / 3][1], cases[s / 3][2], &o);
+        }
+    }
+}
+END_TEST
+
+START_TEST(tiles_report_what_is_not_finite)
+{
+    float za[12] = {1, 2, 3, 4, 5, 7, 6, 5, 4, 3, 2, 1}, zb[12] = {1, 2, 3, 3, 2, 1, NAN, 1, 2, 5, 5, 5}, c[4];
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    test_fill_nan(c, 4);
+    ck_assert_int_eq(gm_cross_correlation_tiles_f32(context, 3, 4, za, 4, zb, 4, NULL, 2, c, 2), GM_NOT_FINITE);
+    ck_assert(isfinite(c[0]) && isfinite(c[2]) == isfinite(c[0]) && isnan(c[1]));
+    gm_context_destroy(context);
+}
+END_TEST
+
+/* ---- Bad arguments ---- */
+
+START_TEST(bad_arguments_return_their_status)
+{
+    enum { N = 3, D = 4, COUNT = N * D };
+    gm_context *ample = test_context(GM_ISA_SCALAR, 1), *bare = test_context_with_workspace(GM_ISA_SCALAR, 1, 64);
+    float z[COUNT] = {1, 2, 3, 4, 2, 4, 4, 5, 1, 1, 2, 2}, g[COUNT], h[COUNT];
+    gm_barlow_result good = {.size = sizeof good}, cut = {.size = 8};
+    const gm_barlow_options ok = gm_barlow_default_options();
+    gm_barlow_options size = ok, normalization = ok, form = ok, eps = ok, lambda = ok, scale = ok, dual = ok;
+    size.size = 4;
+    normalization.normalization = (gm_barlow_normalization)3;
+    form.form = (gm_barlow_form)-1;
+    eps.eps = -1.0f;
+    lambda.lambda = NAN;
+    scale.scale = INFINITY;
+    dual.form = GM_BARLOW_DUAL;
+    const struct {
+        gm_context *context;
+        int64_t n, d;
+        const float *za;
+        int64_t ldza;
+        const float *zb;
+        int64_t ldzb;
+        const gm_barlow_options *options;
+        gm_barlow_result *result;
+        float *dza;
+        int64_t lddza;
+        float *dzb;
+        int64_t lddzb;
+        gm_status status;
+    } cases[] = {
+        {NULL, N, D, z, D, z, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, 1, D, z, D, z, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, -3, D, z, D, z, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, 0, z, D, z, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, NULL, D, z, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, NULL, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, 3, z, D, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, 3, NULL, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, NULL, &good, g, 3, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, NULL, &good, g, D, h, 3, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, NULL, &good, NULL, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, NULL, &good, g, D, NULL, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, NULL, NULL, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, NULL, &cut, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &size, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &normalization, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &form, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &eps, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &lambda, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &scale, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, INT64_MAX / 8, D, z, D, z, D, NULL, &good, g, D, h, D, GM_SIZE_OVERFLOW},
+        {ample, INT64_C(1) << 40, D, z, D, z, D, &dual, &good, g, D, h, D, GM_SIZE_OVERFLOW},
+        {bare, N, D, z, D, z, D, NULL, &good, g, D, h, D, GM_WORKSPACE_TOO_SMALL},
+        {bare, N, D, z, D, z, D, NULL, &good, NULL, 0, NULL, 0, GM_WORKSPACE_TOO_SMALL},
+        {ample, N, D, z, D, z, D, NULL, &good, NULL, 0, NULL, 0, GM_OK},
+        {ample, N, D, z, D, z, D, &ok, &good, g, D, h, D, GM_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const gm_status status = gm_barlow_loss_f32(
+            cases[i].context, cases[i].n, cases[i].d, cases[i].za, cases[i].ldza, cases[i].zb, cases[i].ldzb,
+            cases[i].options, cases[i].result, cases[i].dza, cases[i].lddza, cases[i].dzb, cases[i].lddzb);
+        ck_assert_msg(status == cases[i].status, "case %zu: %s", i, gm_status_string(status));
+    }
+    gm_context_destroy(ample);
+    gm_context_destroy(bare);
+}
+END_TEST
+
+START_TEST(bad_arguments_of_tiles_return_their_status)
+{
+    gm_context *ample = test_context(GM_ISA_SCALAR, 1), *bare = test_context_with_workspace(GM_ISA_SCALAR, 1, 64);
+    float z[12] = {1, 2, 3, 4, 2, 4, 4, 5, 1, 1, 2, 2}, c[16];
+    const struct {
+        gm_context *context;
+        int64_t n, d, tiles;
+        float *c;
+        int64_t ldc;
+        gm_status status;
+    } cases[] = {
+        {NULL, 3, 4, 2, c, 2, GM_INVALID_ARGUMENT},     {ample, 1, 4, 2, c, 2, GM_INVALID_ARGUMENT},
+        {ample, 3, 4, 0, c, 2, GM_INVALID_ARGUMENT},    {ample, 3, 4, 5, c, 5, GM_INVALID_ARGUMENT},
+        {ample, 3, 4, 2, NULL, 2, GM_INVALID_ARGUMENT}, {ample, 3, 4, 2, c, 1, GM_INVALID_ARGUMENT},
+        {bare, 3, 4, 2, c, 2, GM_WORKSPACE_TOO_SMALL},  {ample, 3, 4, 2, c, 2, GM_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const gm_status status = gm_cross_correlation_tiles_f32(cases[i].context, cases[i].n, cases[i].d, z, 4, z, 4,
+                                                                NULL, cases[i].tiles, cases[i].c, cases[i].ldc);
+        ck_assert_msg(status == cases[i].status, "case %zu: %s", i, gm_status_string(status));
+    }
+    gm_context_destroy(ample);
+    gm_context_destroy(bare);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("barlow");
+    TCase *tests = tcase_create("barlow");
+    suite_add_tcase(suite, tests);
+    tcase_add_test(tests, the_reference_agrees_with_finite_differences);
+    tcase_add_test(tests, the_reference_is_pytorch_in_float64);
+    tcase_add_test(tests, errors_are_bounded_and_near_those_of_pytorch);
+    tcase_add_test(tests, balanced_signs_are_exact);
+    tcase_add_test(tests, the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradients);
+    tcase_add_test(tests, constant_columns_are_counted_and_do_no_harm);
+    tcase_add_test(tests, without_any_eps_a_constant_column_still_gives_numbers);
+    tcase_add_test(tests, two_samples_of_one_dimension);
+    tcase_add_test(tests, not_finite_input_gives_nan_and_its_status);
+    tcase_add_test(tests, nothing_beyond_the_matrices_is_touched);
+    tcase_add_test(tests, bits_do_not_depend_on_threads);
+    tcase_add_test(tests, workspace_keeps_its_bounds);
+    tcase_add_test(tests, wide_embeddings_run_in_little_memory);
+    tcase_add_test(tests, tiles_are_means_of_the_cross_correlation);
+    tcase_add_test(tests, tiles_report_what_is_not_finite);
+    tcase_add_test(tests, bad_arguments_return_their_status);
+    tcase_add_test(tests, bad_arguments_of_tiles_return_their_status);
+    return test_run(suite);
+}
