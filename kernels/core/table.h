@@ -12,7 +12,8 @@
     X(bias_relu)                                                                                                       \
     X(column_stats)                                                                                                    \
     X(gemm)                                                                                                            \
-    X(gray_view)
+    X(gray_view)                                                                                                       \
+    X(optimizer)
 
 #define GM_DECLARE_OPERATION(op) struct gm_##op##_kernels;
 GM_OPERATIONS(GM_DECLARE_OPERATION)
