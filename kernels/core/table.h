@@ -13,6 +13,7 @@
     X(column_stats)                                                                                                    \
     X(gemm)                                                                                                            \
     X(gray_view)                                                                                                       \
+    X(layernorm)                                                                                                       \
     X(optimizer)
 
 #define GM_DECLARE_OPERATION(op) struct gm_##op##_kernels;

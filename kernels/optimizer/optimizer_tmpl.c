@@ -2,10 +2,6 @@
 #include "optimizer/optimizer.h"
 #include "simd/walk.h"
 
-/* Vectors with sums of their own, to hide the latency of an addition, and how often each adds in float before its sum
- * goes to double: the rounding of 32 terms stays near sqrt(32)/2 units. */
-enum { SUMS = 4, STRIP = 32 };
-
 WALK_INLINE void momentum_vector(int64_t lanes, float *p, const float *gradient, float *velocity, vec rate,
                                  vec momentum, vec weight_decay, vec scale)
 {
@@ -59,34 +55,23 @@ static void adam_range(int64_t count, float *p, const float *gradient, float *fi
         adam_vector(count - i, p + i, gradient + i, first + i, second + i, &f);
 }
 
-static inline void square_vector(int64_t lanes, const float *p, const float *gradient, vec weight_decay, vec *pp,
-                                 vec *gg)
+struct square_operands {
+    const float *p, *gradient;
+    vec weight_decay;
+};
+
+WALK_INLINE void square_terms(const void *arg, int64_t i, int64_t lanes, vec *pp, vec *gg)
 {
-    const vec x = walk_load(p, lanes), g = vec_fma(weight_decay, x, walk_load(gradient, lanes));
+    const struct square_operands *o = arg;
+    const vec x = walk_load(o->p + i, lanes), g = vec_fma(o->weight_decay, x, walk_load(o->gradient + i, lanes));
     *pp = vec_fma(x, x, *pp);
     *gg = vec_fma(g, g, *gg);
 }
 
 static void squares_range(int64_t count, const float *p, const float *gradient, float weight_decay, double sums[2])
 {
-    const vec w = vec_set(weight_decay);
-    sums[0] = sums[1] = 0;
-    int64_t i = 0;
-    while (i < count) {
-        vec pp[SUMS], gg[SUMS];
-        for (int s = 0; s < SUMS; s++)
-            pp[s] = gg[s] = vec_zero();
-        int64_t k = 0;
-        for (; k < STRIP && i + SUMS * VEC_LANES <= count; k++, i += SUMS * VEC_LANES)
-            for (int s = 0; s < SUMS; s++)
-                square_vector(VEC_LANES, p + i + s * VEC_LANES, gradient + i + s * VEC_LANES, w, &pp[s], &gg[s]);
-        for (; k < STRIP && i < count; k++, i += VEC_LANES)
-            square_vector(vec_lanes_left(i, count), p + i, gradient + i, w, &pp[0], &gg[0]);
-        for (int s = 0; s < SUMS; s++) {
-            sums[0] += vec_sum_double(pp[s]);
-            sums[1] += vec_sum_double(gg[s]);
-        }
-    }
+    const struct square_operands o = {p, gradient, vec_set(weight_decay)};
+    walk_sums(square_terms, &o, count, sums);
 }
 
 const struct gm_optimizer_kernels GM_ENTRY(gm_optimizer_f32) = {GM_ISA_TEXT " one pass", momentum_range, adam_range,

@@ -57,4 +57,32 @@ WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_
         walk_range(vector, arg, first, last, cols, false);
 }
 
+/* Adds the terms of `lanes` elements from j, of which only lanes (where whole) is a constant, to two sums. Lanes beyond
+ * must add 0. */
+typedef void (*walk_terms)(const void *arg, int64_t j, int64_t lanes, vec *first, vec *second);
+
+/* Vectors with sums of their own, to hide the latency of an addition, and how often each adds in float before its sum
+ * goes to double: the rounding of 32 terms stays near sqrt(32)/2 units. */
+enum { WALK_SUMS = 4, WALK_STRIP = 32 };
+
+/* Two sums over a row of `cols` elements, the same for the same cols and instruction set. */
+WALK_INLINE void walk_sums(walk_terms terms, const void *arg, int64_t cols, double sums[2])
+{
+    sums[0] = sums[1] = 0;
+    int64_t j = 0;
+    while (j < cols) {
+        vec first[WALK_SUMS], second[WALK_SUMS];
+        for (int s = 0; s < WALK_SUMS; s++)
+            first[s] = second[s] = vec_zero();
+        int step = 0;
+        for (; step < WALK_STRIP && j + WALK_SUMS * VEC_LANES <= cols; step++, j += WALK_SUMS * VEC_LANES)
+            for (int s = 0; s < WALK_SUMS; s++)
+                terms(arg, j + s * VEC_LANES, VEC_LANES, &first[s], &second[s]);
+        for (; step < WALK_STRIP && j < cols; step++, j += VEC_LANES)
+            terms(arg, j, vec_lanes_left(j, cols), &first[0], &second[0]);
+        sums[0] += vec_sum_double(vec_add(vec_add(first[0], first[1]), vec_add(first[2], first[3])));
+        sums[1] += vec_sum_double(vec_add(vec_add(second[0], second[1]), vec_add(second[2], second[3])));
+    }
+}
+
 #endif
