@@ -267,6 +267,15 @@ START_TEST(vectors_are_standardised_by_the_training_rows)
 }
 END_TEST
 
+/* [low, high] with the first column of a split. */
+static void widen(const gm_split *split, float *low, float *high)
+{
+    for (int64_t i = 0; i < split->rows; i++) {
+        *low = fminf(*low, split->features[i * DIM]);
+        *high = fmaxf(*high, split->features[i * DIM]);
+    }
+}
+
 START_TEST(validation_rows_are_drawn_by_the_seed)
 {
     const test_folder folder = test_folder_create();
@@ -283,13 +292,11 @@ START_TEST(validation_rows_are_drawn_by_the_seed)
         ck_assert_int_eq(dataset->classes, 5);
         /* What was the row before standardising, from the training rows' mean and deviation. */
         bool test_row[ROWS] = {false}, met[ROWS] = {false};
-        double total = 0, low = INFINITY, high = -INFINITY;
+        double total = 0;
+        float low = INFINITY, high = -INFINITY;
         const gm_split *splits[] = {&dataset->train, &dataset->test};
         for (int s = 0; s < 2; s++)
-            for (int64_t i = 0; i < splits[s]->rows; i++) {
-                low = fmin(low, splits[s]->features[i * DIM]);
-                high = fmax(high, splits[s]->features[i * DIM]);
-            }
+            widen(splits[s], &low, &high);
         for (int s = 0; s < 2; s++)
             for (int64_t i = 0; i < splits[s]->rows; i++) {
                 const int row = (int)lround((splits[s]->features[i * DIM] - low) / (high - low) * (ROWS - 1));

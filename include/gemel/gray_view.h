@@ -10,16 +10,17 @@ GM_BEGIN_DECLS
 
 /* One view of one image. Grey levels are in [0, 1]. */
 typedef struct gm_gray_view {
-    float left, top, width, height; /* crop box in pixels of the source; the whole image: 0, 0, width, height */
+    float left, top, width, height; /* crop box in pixels, inside the image; all of it: 0, 0, width, height */
     bool flip;                      /* mirror left to right after the crop */
-    float brightness;               /* multiply, clamp to [0, 1]; 1: unchanged */
-    float contrast;                 /* blend with the view's mean: mean + contrast (v - mean), clamp; 1: unchanged */
-    float blur_sigma;               /* Gaussian blur in output pixels, edges replicated; 0: none */
+    float brightness;               /* >= 0: multiply, clamp to [0, 1]; 1: unchanged */
+    float contrast;                 /* >= 0: mean + contrast (v - mean) with the view's mean, clamp; 1: unchanged */
+    float blur_sigma;               /* in [0, 8]: Gaussian blur in pixels of the view, edges replicated; 0: none */
     float solarize_threshold;       /* v >= threshold becomes 1 - v; above 1: none */
 } gm_gray_view;
 
-/* For each i in [0, count): crops images + (image_rows ? image_rows[i] : i) height width, resamples it bilinearly with
- * antialiasing to height x width, flips, brightness, contrast, blur, solarize, in this order, then stores
+/* For each i in [0, count): crops images + (image_rows ? image_rows[i] : i) height width, resamples it bilinearly to
+ * height x width (never smaller than the crop, so this is what filters with antialiasing do, too; pixels outside the
+ * crop count for nothing), flips, brightness, contrast, blur, solarize, in this order, then stores
  * (v - mean) / std as row i of y. images: [*, height, width], one byte a pixel, 255 = 1; views: [count];
  * y: [count, height width], ldy >= height width. height, width <= 64. Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW,
  * GM_WORKSPACE_TOO_SMALL. */
