@@ -1,8 +1,8 @@
 /* The kernel contract: what gemm.c asks of an instruction set. Everything here is single-threaded.
  *
- * Packed A of a block of `rows` rows: gm_gemm_row_tiles() panels of mr floats for each k, rows shared out evenly, the
- * missing ones 0. Packed B: panels of nr columns, nr floats for each k; the last one as many vectors as it needs, its
- * missing columns 0. Both end in `slack` floats that packing may overwrite. */
+ * Packed A of a block of `rows` rows: gm_gemm_row_tiles() panels of mr floats for each k, rows shared out evenly.
+ * Packed B: panels of nr columns, nr floats for each k; the last one as many vectors as it needs. What stands for
+ * missing rows and columns is never used. Both end in `slack` floats that packing may overwrite. */
 #ifndef GEMEL_KERNELS_GEMM_KERNEL_H
 #define GEMEL_KERNELS_GEMM_KERNEL_H
 

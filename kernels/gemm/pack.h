@@ -26,62 +26,99 @@ static inline vec fetch(const struct gm_gemm_source *s, bool normalised, int64_t
     return vec_mul(centred, vec_load(s->scale + col));
 }
 
-/* One panel of an operand whose stored rows run along the panel: packed[k, i] = stored[first + k, outer + i]. */
-static inline void copy_panel(const struct gm_gemm_source *s, bool normalised, int64_t outer, int64_t width,
-                              int64_t first, int64_t depth, int64_t stride, float *packed)
-{
-    for (int64_t k = 0; k < depth; k++)
-        for (int64_t i = 0; i < width; i += VEC_LANES)
-            vec_store(packed + k * stride + i, fetch(s, normalised, first + k, outer + i, vec_lanes_left(i, width)));
-}
+/* Rows of A or columns of B that a tile takes, from `outer` on, and where they go. */
+struct panel {
+    int64_t outer, width, stride; /* stride: floats for each k */
+    float *packed;
+};
 
-/* One panel of an operand whose stored rows run along k: packed[k, i] = stored[outer + i, first + k]. */
-static inline void transpose_panel(const struct gm_gemm_source *s, bool normalised, int64_t outer, int64_t width,
-                                   int64_t first, int64_t depth, int64_t stride, float *packed)
+/* Panels filled side by side: each stored row is then read in one long piece, and a page of memory visited once. */
+enum { PANELS = 16 };
+
+/* Stored rows run along the panels: packed[k, i] = stored[first + k, outer + i]. A vector that reaches beyond its
+ * panel's k writes into the next k, which is still to come, except at the end. */
+static inline void copy_panels(const struct gm_gemm_source *s, bool normalised, const struct panel *panels,
+                               int64_t count, int64_t end, int64_t first, int64_t depth)
 {
-    for (int64_t k = 0; k < depth; k += VEC_LANES) {
-        const int64_t ks = vec_lanes_left(k, depth);
-        for (int64_t i = 0; i < width; i += VEC_LANES) {
-            vec square[VEC_LANES];
-            for (int64_t r = 0; r < VEC_LANES; r++)
-                square[r] = i + r < width ? fetch(s, normalised, outer + i + r, first + k, ks) : vec_zero();
-            transpose(square);
-            for (int64_t r = 0; r < ks; r++)
-                vec_store(packed + (k + r) * stride + i, square[r]);
+    for (int64_t k = 0; k < depth; k++) {
+        for (int64_t p = 0; p < count; p++) {
+            const struct panel *q = &panels[p];
+            float *out = q->packed + k * q->stride;
+            for (int64_t i = 0; i < q->width; i += VEC_LANES) {
+                const vec x = fetch(s, normalised, first + k, q->outer + i, vec_lanes_left(q->outer + i, end));
+                if (k < depth - 1 || i + VEC_LANES <= q->stride)
+                    vec_store(out + i, x);
+                else
+                    vec_store_n(out + i, x, q->stride - i);
+            }
         }
     }
 }
 
-static inline void pack_panel(const struct gm_gemm_source *s, bool along, int64_t outer, int64_t width, int64_t first,
-                              int64_t depth, int64_t stride, float *packed)
+/* Stored rows run along k: packed[k, i] = stored[outer + i, first + k]. Panels one after the other, so what reaches
+ * beyond one is overwritten by the next. */
+static inline void transpose_panels(const struct gm_gemm_source *s, bool normalised, const struct panel *panels,
+                                    int64_t count, int64_t first, int64_t depth)
+{
+    for (const struct panel *q = panels; q < panels + count; q++) {
+        for (int64_t k = 0; k < depth; k += VEC_LANES) {
+            const int64_t ks = vec_lanes_left(k, depth);
+            for (int64_t i = 0; i < q->width; i += VEC_LANES) {
+                vec square[VEC_LANES];
+                GM_UNROLL
+                for (int64_t r = 0; r < VEC_LANES; r++)
+                    square[r] = i + r < q->width ? fetch(s, normalised, q->outer + i + r, first + k, ks) : vec_zero();
+                transpose(square);
+                float *out = q->packed + k * q->stride + i;
+                for (int64_t r = 0; r < ks; r++)
+                    vec_store(out + r * q->stride, square[r]);
+            }
+        }
+    }
+}
+
+static inline void pack_panels(const struct gm_gemm_source *s, bool along, const struct panel *panels, int64_t count,
+                               int64_t end, int64_t first, int64_t depth)
 {
     if (along && s->kind == GM_GEMM_PLAIN)
-        copy_panel(s, false, outer, width, first, depth, stride, packed);
+        copy_panels(s, false, panels, count, end, first, depth);
     else if (along)
-        copy_panel(s, true, outer, width, first, depth, stride, packed);
+        copy_panels(s, true, panels, count, end, first, depth);
     else if (s->kind == GM_GEMM_PLAIN)
-        transpose_panel(s, false, outer, width, first, depth, stride, packed);
+        transpose_panels(s, false, panels, count, first, depth);
     else
-        transpose_panel(s, true, outer, width, first, depth, stride, packed);
+        transpose_panels(s, true, panels, count, first, depth);
 }
 
 static void pack_a(const struct gm_gemm_source *a, int64_t row, int64_t rows, int64_t first, int64_t depth,
                    float *packed)
 {
     const int64_t tiles = gm_gemm_row_tiles(rows, TILE_ROWS);
-    for (int64_t t = 0; t < tiles; t++) {
-        const int64_t begin = gm_gemm_share(rows, tiles, t), end = gm_gemm_share(rows, tiles, t + 1);
-        pack_panel(a, a->transposed, row + begin, end - begin, first, depth, TILE_ROWS, packed + t * TILE_ROWS * depth);
+    struct panel panels[PANELS];
+    for (int64_t t = 0, count; t < tiles; t += count) {
+        count = tiles - t < PANELS ? tiles - t : PANELS;
+        for (int64_t p = 0; p < count; p++) {
+            const int64_t begin = gm_gemm_share(rows, tiles, t + p),
+                          width = gm_gemm_share(rows, tiles, t + p + 1) - begin;
+            panels[p] = (struct panel){row + begin, width, TILE_ROWS, packed + (t + p) * TILE_ROWS * depth};
+        }
+        pack_panels(a, a->transposed, panels, count, row + rows, first, depth);
     }
 }
 
 static void pack_b(const struct gm_gemm_source *b, int64_t col, int64_t cols, int64_t first, int64_t depth,
                    float *packed)
 {
+    struct panel panels[PANELS];
+    int64_t count = 0;
     for (int64_t j = 0; j < cols; j += TILE_COLS) {
         const int64_t width = cols - j < TILE_COLS ? cols - j : TILE_COLS;
         const int64_t stride = (width + VEC_LANES - 1) / VEC_LANES * VEC_LANES;
-        pack_panel(b, !b->transposed, col + j, width, first, depth, stride, packed + j * depth);
+        panels[count++] = (struct panel){col + j, width, stride, packed + j * depth};
+        if (count == PANELS || j + TILE_COLS >= cols) {
+            pack_panels(b, !b->transposed, panels, count, col + cols, first, depth);
+            count = 0;
+        }
     }
 }
 

@@ -4,11 +4,13 @@ static inline __attribute__((always_inline)) void step(int rows, int vecs, const
                                                        vec sum[TILE_ROWS][TILE_VECS])
 {
     vec right[TILE_VECS];
+    GM_UNROLL
     for (int v = 0; v < vecs; v++)
         right[v] = vec_load(b + v * VEC_LANES);
-#pragma GCC unroll 16
+    GM_UNROLL
     for (int i = 0; i < rows; i++) {
         const vec left = vec_set(a[i]);
+        GM_UNROLL
         for (int v = 0; v < vecs; v++)
             sum[i][v] = vec_fma(left, right[v], sum[i][v]);
     }

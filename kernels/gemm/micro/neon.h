@@ -26,11 +26,13 @@ static inline __attribute__((always_inline)) void step(int rows, int vecs, const
                                                        vec sum[TILE_ROWS][TILE_VECS])
 {
     vec right[TILE_VECS];
+    GM_UNROLL
     for (int v = 0; v < vecs; v++)
         right[v] = vec_load(b + v * VEC_LANES);
-#pragma GCC unroll 16
+    GM_UNROLL
     for (int i = 0; i < rows; i++) {
         const vec left = vec_load(a + i / VEC_LANES * VEC_LANES);
+        GM_UNROLL
         for (int v = 0; v < vecs; v++)
             sum[i][v] = vec_fma(vec_set(left[i % VEC_LANES]), right[v], sum[i][v]);
     }
