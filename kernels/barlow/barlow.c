@@ -62,12 +62,25 @@ void gm_barlow_take_views(struct gm_barlow_job *job, const float *za, int64_t ld
     job->b.view = take_view(job->context, job->d, zb, ldzb);
 }
 
+struct procedure {
+    void (*run)(struct gm_barlow_job *job);
+    size_t (*workspace)(const gm_context *context, int64_t n, int64_t d, bool gradients);
+};
+
+static const struct procedure *procedure_of(int64_t n, gm_barlow_form form)
+{
+    static const struct procedure narrow = {gm_barlow_narrow, gm_barlow_narrow_workspace},
+                                  dual = {gm_barlow_dual, gm_barlow_dual_workspace},
+                                  primal = {gm_barlow_primal, gm_barlow_primal_workspace};
+    if (form == GM_BARLOW_PRIMAL)
+        return &primal;
+    return n <= GM_BARLOW_NARROW_ROWS ? &narrow : &dual;
+}
+
 static size_t loss_workspace(const gm_context *context, int64_t n, int64_t d, gm_barlow_form form, bool gradients)
 {
-    const size_t form_bytes = form == GM_BARLOW_DUAL ? gm_barlow_dual_workspace(context, n, d, gradients)
-                                                     : gm_barlow_primal_workspace(context, n, d, gradients);
     const size_t weight = gradients ? gm_workspace_bytes((size_t)d * sizeof(float)) : 0;
-    return gm_barlow_views_workspace(d) + weight + form_bytes;
+    return gm_barlow_views_workspace(d) + weight + procedure_of(n, form)->workspace(context, n, d, gradients);
 }
 
 static gm_status fill_result(const struct gm_barlow_job *job, gm_barlow_result *result)
@@ -102,18 +115,13 @@ gm_status gm_barlow_loss_f32(gm_context *context, int64_t n, int64_t d, const fl
     gm_barlow_take_views(&job, za, ldza, zb, ldzb);
     job.divisor = job.options.normalization == GM_BARLOW_COSINE ? 1 : (double)n;
     if (job.gradients) {
-        job.a.g = dza;
-        job.a.ldg = lddza;
-        job.b.g = dzb;
-        job.b.ldg = lddzb;
+        job.a.dz = dza;
+        job.a.lddz = lddza;
+        job.b.dz = dzb;
+        job.b.lddz = lddzb;
         job.weight = gm_workspace_take(context, (size_t)d * sizeof(float));
     }
-    if (job.options.form == GM_BARLOW_DUAL)
-        gm_barlow_dual(&job);
-    else
-        gm_barlow_primal(&job);
-    if (job.gradients)
-        gm_barlow_chain(&job);
+    procedure_of(n, job.options.form)->run(&job);
     gm_workspace_release(context, mark);
     return fill_result(&job, result);
 }

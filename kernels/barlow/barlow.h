@@ -7,8 +7,7 @@
 #include "core/core.h"
 #include "gemm/gemm.h"
 
-/* Most columns that one column kernel gets, and the width of the chunks that run in parallel: 256 rows of the four
- * matrices of the chain rule fill half of a level-2 cache of 1 MiB, so the second reading of them comes from there. */
+/* Most columns that one kernel gets. */
 enum { GM_BARLOW_COLS = 128 };
 
 /* Columns of an embedding that are normalised whenever they are read, and never stored normalised:
@@ -19,21 +18,28 @@ struct gm_barlow_view {
     float *mean_high, *mean_low, *scale;
 };
 
-/* A view, and g = dL/da without the diagonal's share on entry of the chain rule, dL/dz on return. */
+/* A view and its gradient dL/dz, which is also where the products may leave g. */
 struct gm_barlow_side {
     struct gm_barlow_view view;
-    float *g;
+    float *dz;
+    int64_t lddz;
+};
+
+/* A block of rows and columns of both sides on its way through the chain rule. All pointers begin at its first element;
+ * dz may be g. */
+struct gm_barlow_block_side {
+    const float *packed; /* a, in panels of columns as gm_gemm_kernels.pack_b() writes them */
+    const float *g;      /* dL/da without the diagonal's share */
     int64_t ldg;
+    const float *scale;
+    float *dz;
+    int64_t lddz;
 };
 
-/* What the chain rule needs of each column: sum_i g_ij and sum_i g_ij a_ij. */
-struct gm_barlow_sums {
-    double g[GM_BARLOW_COLS], ga[GM_BARLOW_COLS];
-};
-
-/* The same, divided: dL/dz_ij = scale_j (g_ij - mean_j - a_ij projection_j). */
-struct gm_barlow_chain {
-    float mean[GM_BARLOW_COLS], projection[GM_BARLOW_COLS];
+struct gm_barlow_block {
+    int64_t rows, cols, panel; /* panel: columns of one, gm_gemm_kernels.nr */
+    const float *weight; /* the diagonal's share of dL/da_ij is weight_j b_ij, and that of dL/db_ij weight_j a_ij */
+    struct gm_barlow_block_side a, b;
 };
 
 /* Single-threaded; rows >= 1, 1 <= cols <= GM_BARLOW_COLS. Sums run in float over 32 rows, then in double. */
@@ -44,17 +50,17 @@ struct gm_barlow_kernels {
     void (*diagonal)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
                      double *diagonal);
 
+    /* y[i] += x[i] */
+    void (*add)(int64_t count, const float *x, float *y);
+
     /* sum_i x[i] y[i] */
     double (*dot)(int64_t count, const float *x, const float *y);
 
-    /* The sums of g_a + weight_j b and of g_b + weight_j a, which nobody stores. */
-    void (*chain_sums)(int64_t rows, int64_t cols, const float *weight, const struct gm_barlow_side *a,
-                       const struct gm_barlow_side *b, struct gm_barlow_sums *a_sums, struct gm_barlow_sums *b_sums);
+    /* sum[j] += sum_i g_ij a_ij for both sides, with the whole g. */
+    void (*project)(const struct gm_barlow_block *block, double *a_sum, double *b_sum);
 
-    /* Replaces g of both sides by dL/dz. */
-    void (*chain_apply)(int64_t rows, int64_t cols, const float *weight, const struct gm_barlow_side *a,
-                        const struct gm_barlow_side *b, const struct gm_barlow_chain *a_chain,
-                        const struct gm_barlow_chain *b_chain);
+    /* dz_ij = scale_j (g_ij - a_ij projection_j) for both sides, with the whole g. */
+    void (*chain)(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection);
 
     /* mean[i ldm] = sum_j a_ij / cols, for any number of columns. */
     void (*row_means)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, float *mean, int64_t ldm);
@@ -68,7 +74,7 @@ struct gm_barlow_job {
     double divisor; /* s of C = A^T B / s */
     bool gradients;
     struct gm_barlow_side a, b;
-    float *weight; /* [d]: the diagonal's share of dL/da is weight_j b_ij, and that of dL/db is weight_j a_ij */
+    float *weight;                 /* [d] */
     double invariance, redundancy; /* the result, without scale and lambda */
     int64_t constant_columns;
 };
@@ -87,20 +93,59 @@ static inline struct gm_gemm_source gm_barlow_source(const struct gm_barlow_view
     return source;
 }
 
+/* Steps that follow each other share the workspace. */
+static inline size_t gm_barlow_larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* normalize.c */
 
-/* Fills both views' means and scales and counts the constant columns. diagonal: NULL, or [d] for d_j = C_jj. */
+/* Statistics of columns [first, first + cols), cols <= GM_BARLOW_COLS, from views whose pointers begin there. Counts
+ * the constant columns. diagonal: NULL, or [cols] for d_j = C_jj. */
+void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *a,
+                                 const struct gm_barlow_view *b, double *diagonal);
+
+/* The same for all columns, in parallel; diagonal: NULL or [d]. */
 void gm_barlow_normalize(struct gm_barlow_job *job, double *diagonal);
 
-/* Turns g of both sides into dL/dz. */
-void gm_barlow_chain(struct gm_barlow_job *job);
+/* chain.c */
 
-/* dual.c and primal.c: loss terms and, if asked for, g of both sides and the weights. The workspace counts what
+/* projection = sum / m */
+void gm_barlow_divide_projections(const struct gm_barlow_job *job, int64_t cols, const double *sum, float *projection);
+
+/* Turns g, which the products left in dz, into dL/dz, in parallel. */
+void gm_barlow_chain(struct gm_barlow_job *job);
+size_t gm_barlow_chain_workspace(const gm_context *context, int64_t n);
+
+/* dual.c, narrow.c and primal.c: the loss's terms and, if asked for, dL/dz of both sides. The workspace counts what
  * they take besides the job's own. */
 void gm_barlow_dual(struct gm_barlow_job *job);
 size_t gm_barlow_dual_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
+void gm_barlow_narrow(struct gm_barlow_job *job);
+size_t gm_barlow_narrow_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
 void gm_barlow_primal(struct gm_barlow_job *job);
 size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
+
+/* Most rows of the dual form of narrow.c: with 256 rows K_A and K_B fill half of a level-2 cache of 1 MiB. */
+enum { GM_BARLOW_NARROW_ROWS = 256 };
+
+/* dual.c, for narrow.c too. */
+
+/* Sums over columns of (d_j - 1)^2 and of d_j^2. */
+struct gm_barlow_diagonal_sums {
+    double invariance, squares;
+};
+
+/* Adds columns [first, first + cols) with d_j = diagonal[j - first], and sets their weights if gradients are wanted. */
+void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int64_t cols, const double *diagonal,
+                            struct gm_barlow_diagonal_sums *sums);
+
+/* Sets the loss's terms; inner = <K_A, K_B>. */
+void gm_barlow_set_dual_loss(struct gm_barlow_job *job, const struct gm_barlow_diagonal_sums *sums, double inner);
+
+/* What K_B A and K_A B are multiplied with: 2 lambda scale / s^2. */
+float gm_barlow_dual_factor(const struct gm_barlow_job *job);
 
 /* barlow.c */
 

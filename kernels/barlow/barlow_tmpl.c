@@ -27,36 +27,65 @@ WALK_INLINE vec normalized(const struct gm_barlow_view *view, int64_t row, int64
     return vec_mul(vec_sub(vec_sub(z, norm->mean_high), norm->mean_low), norm->scale);
 }
 
-static void add_to_double(double *sum, vec v, int64_t lanes)
+/* Sums over a strip of rows, in float, before they go to double. */
+struct strip_sums {
+    float column[GM_BARLOW_COLS];
+};
+
+static void clear(struct strip_sums *sums, int64_t cols)
 {
-    float terms[VEC_LANES];
-    vec_store(terms, v);
-    for (int64_t lane = 0; lane < lanes; lane++)
-        sum[lane] += terms[lane];
+    for (int64_t j = 0; j < cols; j++)
+        sums->column[j] = 0.0f;
 }
 
-WALK_INLINE void diagonal_strip(int64_t first, int64_t last, int64_t col, int64_t lanes, const struct gm_barlow_view *a,
-                                const struct gm_barlow_view *b, double *diagonal)
+static void flush(const struct strip_sums *sums, int64_t cols, double *total)
 {
-    const struct normalization norm_a = load_normalization(a, col, lanes), norm_b = load_normalization(b, col, lanes);
+    for (int64_t j = 0; j < cols; j++)
+        total[j] += (double)sums->column[j];
+}
+
+WALK_INLINE void add_to(struct strip_sums *sums, int64_t col, int64_t lanes, vec v)
+{
+    walk_store(sums->column + col, vec_add(walk_load(sums->column + col, lanes), v), lanes);
+}
+
+struct diagonal_walk {
+    const struct gm_barlow_view *a, *b;
+    struct strip_sums *sums;
+};
+
+WALK_INLINE void diagonal_vector(const void *arg, int64_t row, int rows, int64_t col, int64_t lanes, bool unused)
+{
+    (void)unused;
+    const struct diagonal_walk *w = arg;
+    const struct normalization norm_a = load_normalization(w->a, col, lanes),
+                               norm_b = load_normalization(w->b, col, lanes);
     vec sum = vec_zero();
-    for (int64_t i = first; i < last; i++)
-        sum = vec_fma(normalized(a, i, col, lanes, &norm_a), normalized(b, i, col, lanes, &norm_b), sum);
-    add_to_double(diagonal + col, sum, lanes);
+    for (int i = 0; i < rows; i++)
+        sum = vec_fma(normalized(w->a, row + i, col, lanes, &norm_a), normalized(w->b, row + i, col, lanes, &norm_b),
+                      sum);
+    add_to(w->sums, col, lanes, sum);
 }
 
 static void diagonal(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
                      double *out)
 {
+    struct strip_sums sums;
+    const struct diagonal_walk arg = {a, b, &sums};
     for (int64_t j = 0; j < cols; j++)
         out[j] = 0;
     for (int64_t i = 0; i < rows; i += STRIP) {
-        const int64_t last = gm_min_i64(i + STRIP, rows);
-        int64_t j = 0;
-        for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            diagonal_strip(i, last, j, VEC_LANES, a, b, out);
-        if (j < cols)
-            diagonal_strip(i, last, j, cols - j, a, b, out);
+        clear(&sums, cols);
+        walk(diagonal_vector, &arg, i, gm_min_i64(i + STRIP, rows), cols, false);
+        flush(&sums, cols, out);
+    }
+}
+
+static void add(int64_t count, const float *x, float *y)
+{
+    for (int64_t i = 0; i < count; i += VEC_LANES) {
+        const int64_t lanes = vec_lanes_left(i, count);
+        vec_store_n(y + i, vec_add(vec_load_n(x + i, lanes), vec_load_n(y + i, lanes)), lanes);
     }
 }
 
@@ -81,90 +110,87 @@ static double dot(int64_t count, const float *x, const float *y)
     return total;
 }
 
-/* One vector of a row of both sides: a, b, and their whole gradients. */
-struct pair {
-    vec a, b, ga, gb;
+/* One panel of up to block->panel columns of a packed operand: rows follow each other in whole vectors. */
+struct panel {
+    int64_t col, cols, stride;
+    const float *a, *b;
 };
 
-WALK_INLINE struct pair load_pair(int64_t row, int64_t col, int64_t lanes, vec weight, const struct gm_barlow_side *a,
-                                  const struct gm_barlow_side *b, const struct normalization *norm_a,
-                                  const struct normalization *norm_b)
+WALK_INLINE struct panel panel_at(const struct gm_barlow_block *block, int64_t col)
 {
-    struct pair pair;
-    pair.a = normalized(&a->view, row, col, lanes, norm_a);
-    pair.b = normalized(&b->view, row, col, lanes, norm_b);
-    pair.ga = vec_fma(weight, pair.b, walk_load(a->g + row * a->ldg + col, lanes));
-    pair.gb = vec_fma(weight, pair.a, walk_load(b->g + row * b->ldg + col, lanes));
-    return pair;
+    const int64_t cols = gm_min_i64(block->panel, block->cols - col);
+    const struct panel panel = {.col = col,
+                                .cols = cols,
+                                .stride = gm_round_up(cols, VEC_LANES),
+                                .a = block->a.packed + col * block->rows,
+                                .b = block->b.packed + col * block->rows};
+    return panel;
 }
 
-WALK_INLINE void sums_strip(int64_t first, int64_t last, int64_t col, int64_t lanes, const float *weight,
-                            const struct gm_barlow_side *a, const struct gm_barlow_side *b,
-                            struct gm_barlow_sums *a_sums, struct gm_barlow_sums *b_sums)
+WALK_INLINE void add_to_double(double *sum, vec v, int64_t lanes)
 {
-    const struct normalization norm_a = load_normalization(&a->view, col, lanes),
-                               norm_b = load_normalization(&b->view, col, lanes);
-    const vec w = walk_load(weight + col, lanes);
-    vec ga = vec_zero(), gaa = vec_zero(), gb = vec_zero(), gbb = vec_zero();
-    for (int64_t i = first; i < last; i++) {
-        const struct pair pair = load_pair(i, col, lanes, w, a, b, &norm_a, &norm_b);
-        ga = vec_add(ga, pair.ga);
-        gb = vec_add(gb, pair.gb);
-        gaa = vec_fma(pair.ga, pair.a, gaa);
-        gbb = vec_fma(pair.gb, pair.b, gbb);
+    float terms[VEC_LANES];
+    vec_store(terms, v);
+    for (int64_t lane = 0; lane < lanes; lane++)
+        sum[lane] += (double)terms[lane];
+}
+
+WALK_INLINE void project_vector(const struct gm_barlow_block *block, const struct panel *panel, int64_t j,
+                                int64_t lanes, double *a_sum, double *b_sum)
+{
+    const int64_t col = panel->col + j;
+    const vec weight = walk_load(block->weight + col, lanes);
+    const float *a = panel->a + j, *b = panel->b + j, *ga = block->a.g + col, *gb = block->b.g + col;
+    for (int64_t first = 0; first < block->rows; first += STRIP) {
+        vec sum_a = vec_zero(), sum_b = vec_zero();
+        for (int64_t i = first; i < gm_min_i64(first + STRIP, block->rows); i++) {
+            const vec x = vec_load(a + i * panel->stride), y = vec_load(b + i * panel->stride);
+            sum_a = vec_fma(vec_fma(weight, y, walk_load(ga + i * block->a.ldg, lanes)), x, sum_a);
+            sum_b = vec_fma(vec_fma(weight, x, walk_load(gb + i * block->b.ldg, lanes)), y, sum_b);
+        }
+        add_to_double(a_sum + col, sum_a, lanes);
+        add_to_double(b_sum + col, sum_b, lanes);
     }
-    add_to_double(a_sums->g + col, ga, lanes);
-    add_to_double(a_sums->ga + col, gaa, lanes);
-    add_to_double(b_sums->g + col, gb, lanes);
-    add_to_double(b_sums->ga + col, gbb, lanes);
 }
 
-static void chain_sums(int64_t rows, int64_t cols, const float *weight, const struct gm_barlow_side *a,
-                       const struct gm_barlow_side *b, struct gm_barlow_sums *a_sums, struct gm_barlow_sums *b_sums)
+static void project(const struct gm_barlow_block *block, double *a_sum, double *b_sum)
 {
-    for (int64_t j = 0; j < cols; j++)
-        a_sums->g[j] = a_sums->ga[j] = b_sums->g[j] = b_sums->ga[j] = 0;
-    for (int64_t i = 0; i < rows; i += STRIP) {
-        const int64_t last = gm_min_i64(i + STRIP, rows);
+    for (int64_t col = 0; col < block->cols; col += block->panel) {
+        const struct panel panel = panel_at(block, col);
         int64_t j = 0;
-        for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            sums_strip(i, last, j, VEC_LANES, weight, a, b, a_sums, b_sums);
-        if (j < cols)
-            sums_strip(i, last, j, cols - j, weight, a, b, a_sums, b_sums);
+        for (; j + VEC_LANES <= panel.cols; j += VEC_LANES)
+            project_vector(block, &panel, j, VEC_LANES, a_sum, b_sum);
+        if (j < panel.cols)
+            project_vector(block, &panel, j, panel.cols - j, a_sum, b_sum);
     }
 }
 
-WALK_INLINE void apply_strip(int64_t first, int64_t last, int64_t col, int64_t lanes, const float *weight,
-                             const struct gm_barlow_side *a, const struct gm_barlow_side *b,
-                             const struct gm_barlow_chain *a_chain, const struct gm_barlow_chain *b_chain)
+WALK_INLINE void chain_vector(const struct gm_barlow_block *block, const struct panel *panel, int64_t j, int64_t lanes,
+                              const float *a_projection, const float *b_projection)
 {
-    const struct normalization norm_a = load_normalization(&a->view, col, lanes),
-                               norm_b = load_normalization(&b->view, col, lanes);
-    const vec w = walk_load(weight + col, lanes);
-    const vec a_mean = walk_load(a_chain->mean + col, lanes),
-              a_projection = walk_load(a_chain->projection + col, lanes);
-    const vec b_mean = walk_load(b_chain->mean + col, lanes),
-              b_projection = walk_load(b_chain->projection + col, lanes);
-    for (int64_t i = first; i < last; i++) {
-        const struct pair pair = load_pair(i, col, lanes, w, a, b, &norm_a, &norm_b);
-        const vec da = vec_fnma(pair.a, a_projection, vec_sub(pair.ga, a_mean));
-        const vec db = vec_fnma(pair.b, b_projection, vec_sub(pair.gb, b_mean));
-        walk_store(a->g + i * a->ldg + col, vec_mul(norm_a.scale, da), lanes);
-        walk_store(b->g + i * b->ldg + col, vec_mul(norm_b.scale, db), lanes);
+    const int64_t col = panel->col + j;
+    const struct gm_barlow_block_side *side_a = &block->a, *side_b = &block->b;
+    const vec weight = walk_load(block->weight + col, lanes);
+    const vec scale_a = walk_load(side_a->scale + col, lanes), scale_b = walk_load(side_b->scale + col, lanes);
+    const vec along_a = walk_load(a_projection + col, lanes), along_b = walk_load(b_projection + col, lanes);
+    for (int64_t i = 0; i < block->rows; i++) {
+        const vec a = vec_load(panel->a + i * panel->stride + j), b = vec_load(panel->b + i * panel->stride + j);
+        const vec ga = vec_fma(weight, b, walk_load(side_a->g + i * side_a->ldg + col, lanes));
+        const vec gb = vec_fma(weight, a, walk_load(side_b->g + i * side_b->ldg + col, lanes));
+        walk_store(side_a->dz + i * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes);
+        walk_store(side_b->dz + i * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes);
     }
 }
 
-static void chain_apply(int64_t rows, int64_t cols, const float *weight, const struct gm_barlow_side *a,
-                        const struct gm_barlow_side *b, const struct gm_barlow_chain *a_chain,
-                        const struct gm_barlow_chain *b_chain)
+static void chain(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection)
 {
-    for (int64_t i = 0; i < rows; i += STRIP) {
-        const int64_t last = gm_min_i64(i + STRIP, rows);
+    for (int64_t col = 0; col < block->cols; col += block->panel) {
+        const struct panel panel = panel_at(block, col);
         int64_t j = 0;
-        for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            apply_strip(i, last, j, VEC_LANES, weight, a, b, a_chain, b_chain);
-        if (j < cols)
-            apply_strip(i, last, j, cols - j, weight, a, b, a_chain, b_chain);
+        for (; j + VEC_LANES <= panel.cols; j += VEC_LANES)
+            chain_vector(block, &panel, j, VEC_LANES, a_projection, b_projection);
+        if (j < panel.cols)
+            chain_vector(block, &panel, j, panel.cols - j, a_projection, b_projection);
     }
 }
 
@@ -187,5 +213,5 @@ static void row_means(int64_t rows, int64_t cols, const struct gm_barlow_view *a
 }
 
 const struct gm_barlow_kernels GM_ENTRY(gm_barlow_f32) = {
-    GM_ISA_TEXT " columns", diagonal, dot, chain_sums, chain_apply, row_means,
+    GM_ISA_TEXT " columns", diagonal, add, dot, project, chain, row_means,
 };

@@ -41,31 +41,39 @@ static void gram(const struct gm_barlow_job *job, const struct gm_barlow_view *v
     gm_gemm_run(job->context, job->n, job->n, job->d, &left, &right, &store);
 }
 
-/* g of a side = (2 lambda scale / s^2) K A, K being the other side's. */
+float gm_barlow_dual_factor(const struct gm_barlow_job *job)
+{
+    return (float)(2 * (double)job->options.lambda * (double)job->options.scale / (job->divisor * job->divisor));
+}
+
+/* g of a side = factor K A, K being the other side's. */
 static void multiply(const struct gm_barlow_job *job, const float *k, const struct gm_barlow_side *side)
 {
     const struct gm_gemm_source left = {.kind = GM_GEMM_PLAIN, .data = k, .ld = job->n},
                                 right = gm_barlow_source(&side->view, false);
-    const double factor = 2 * (double)job->options.lambda * (double)job->options.scale / (job->divisor * job->divisor);
     const struct gm_gemm_epilogue store = {
-        .kind = GM_GEMM_STORE, .c = side->g, .ldc = side->ldg, .alpha = (float)factor};
+        .kind = GM_GEMM_STORE, .c = side->dz, .ldc = side->lddz, .alpha = gm_barlow_dual_factor(job)};
     gm_gemm_run(job->context, job->n, job->d, job->n, &left, &right, &store);
 }
 
-/* The part of the loss that the diagonal decides, and its share of the gradients. Returns the sum of d_j^2. */
-static double add_diagonal(struct gm_barlow_job *job, const double *diagonal)
+void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int64_t cols, const double *diagonal,
+                            struct gm_barlow_diagonal_sums *sums)
 {
     const double lambda = (double)job->options.lambda, factor = 2 * (double)job->options.scale / job->divisor;
-    double squares = 0, invariance = 0;
-    for (int64_t j = 0; j < job->d; j++) {
+    for (int64_t j = 0; j < cols; j++) {
         const double d = diagonal[j];
-        invariance += (d - 1) * (d - 1);
-        squares += d * d;
+        sums->invariance += (d - 1) * (d - 1);
+        sums->squares += d * d;
         if (job->gradients)
-            job->weight[j] = (float)(factor * ((d - 1) - lambda * d));
+            job->weight[first + j] = (float)(factor * ((d - 1) - lambda * d));
     }
-    job->invariance = invariance;
-    return squares;
+}
+
+void gm_barlow_set_dual_loss(struct gm_barlow_job *job, const struct gm_barlow_diagonal_sums *sums, double inner)
+{
+    const double off_diagonal = inner / (job->divisor * job->divisor) - sums->squares;
+    job->invariance = sums->invariance;
+    job->redundancy = off_diagonal < 0 ? 0 : off_diagonal; /* rounding, where C is diagonal */
 }
 
 void gm_barlow_dual(struct gm_barlow_job *job)
@@ -78,25 +86,26 @@ void gm_barlow_dual(struct gm_barlow_job *job)
     float *k_b = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_b);
 
     gm_barlow_normalize(job, diagonal);
-    const double squares = add_diagonal(job, diagonal);
+    struct gm_barlow_diagonal_sums sums = {0, 0};
+    gm_barlow_add_diagonal(job, 0, job->d, diagonal, &sums);
     gram(job, &job->a.view, k_a);
     gram(job, &job->b.view, k_b);
-    const double off_diagonal = dot(context, n * n, k_a, k_b) / (job->divisor * job->divisor) - squares;
-    job->redundancy = off_diagonal < 0 ? 0 : off_diagonal; /* rounding, where C is diagonal */
+    gm_barlow_set_dual_loss(job, &sums, dot(context, n * n, k_a, k_b));
     if (job->gradients) {
         multiply(job, k_b, &job->a);
         multiply(job, k_a, &job->b);
+        gm_barlow_chain(job);
     }
     gm_workspace_release(context, mark);
 }
 
 size_t gm_barlow_dual_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients)
 {
-    size_t gemm = gm_gemm_run_workspace(context, n, n, d, GM_GEMM_STORE);
+    size_t most = gm_gemm_run_workspace(context, n, n, d, GM_GEMM_STORE);
     if (gradients) {
-        const size_t product = gm_gemm_run_workspace(context, n, d, n, GM_GEMM_STORE);
-        gemm = product > gemm ? product : gemm;
+        most = gm_barlow_larger(most, gm_gemm_run_workspace(context, n, d, n, GM_GEMM_STORE));
+        most = gm_barlow_larger(most, gm_barlow_chain_workspace(context, n));
     }
     return gm_workspace_bytes((size_t)d * sizeof(double)) + 2 * gm_workspace_bytes((size_t)(n * n) * sizeof(float)) +
-           gemm;
+           most;
 }

@@ -38,14 +38,14 @@ static void multiply(const struct gm_barlow_job *job, int64_t first, int64_t row
     const struct gm_gemm_source left_b = gm_barlow_source(&job->b.view, false), left_a = gm_barlow_source(&a, false);
     struct gm_gemm_source g = {.kind = GM_GEMM_PLAIN, .transposed = true, .data = panel, .ld = job->d};
     struct gm_gemm_epilogue store = {.kind = GM_GEMM_STORE,
-                                     .c = job->a.g + first,
-                                     .ldc = job->a.ldg,
+                                     .c = job->a.dz + first,
+                                     .ldc = job->a.lddz,
                                      .alpha = (float)((double)job->options.scale / job->divisor)};
     gm_gemm_run(job->context, job->n, rows, job->d, &left_b, &g, &store);
 
     g.transposed = false;
-    store.c = job->b.g;
-    store.ldc = job->b.ldg;
+    store.c = job->b.dz;
+    store.ldc = job->b.lddz;
     store.beta = first == 0 ? 0.0f : 1.0f;
     gm_gemm_run(job->context, job->n, job->d, rows, &left_a, &g, &store);
 }
@@ -65,6 +65,8 @@ void gm_barlow_primal(struct gm_barlow_job *job)
         if (job->gradients)
             multiply(job, first, rows, panel);
     }
+    if (job->gradients)
+        gm_barlow_chain(job);
     gm_workspace_release(job->context, mark);
 }
 
@@ -72,10 +74,8 @@ static size_t panel_workspace(const gm_context *context, int64_t n, int64_t d, i
 {
     size_t most = gm_gemm_run_workspace(context, rows, d, n, GM_GEMM_LOSS);
     if (gradients) {
-        const size_t to_a = gm_gemm_run_workspace(context, n, rows, d, GM_GEMM_STORE);
-        const size_t to_b = gm_gemm_run_workspace(context, n, d, rows, GM_GEMM_STORE);
-        most = to_a > most ? to_a : most;
-        most = to_b > most ? to_b : most;
+        most = gm_barlow_larger(most, gm_gemm_run_workspace(context, n, rows, d, GM_GEMM_STORE));
+        most = gm_barlow_larger(most, gm_gemm_run_workspace(context, n, d, rows, GM_GEMM_STORE));
     }
     return most;
 }
@@ -83,7 +83,9 @@ static size_t panel_workspace(const gm_context *context, int64_t n, int64_t d, i
 size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients)
 {
     const int64_t rows = panel_rows(d), last_rows = d - (gm_ceil_div(d, rows) - 1) * rows;
-    const size_t most = panel_workspace(context, n, d, rows, gradients);
-    const size_t last = panel_workspace(context, n, d, last_rows, gradients);
-    return gm_workspace_bytes((size_t)(rows * d) * sizeof(float)) + (last > most ? last : most);
+    size_t most = gm_barlow_larger(panel_workspace(context, n, d, rows, gradients),
+                                   panel_workspace(context, n, d, last_rows, gradients));
+    if (gradients)
+        most = gm_barlow_larger(most, gm_barlow_chain_workspace(context, n));
+    return gm_workspace_bytes((size_t)(rows * d) * sizeof(float)) + most;
 }
