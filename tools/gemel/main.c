@@ -11,6 +11,7 @@ static const struct {
     const char *name, *summary;
     gm_status (*run)(int argc, char **argv, gm_error *error);
 } commands[] = {
+    {"bench", "time what the kernels save on this machine", gm_command_bench},
     {"info", "show the machine, the threads and the kernel chosen for each operation", gm_command_info},
 };
 
