@@ -35,7 +35,7 @@ typedef struct gm_model_options {
     int64_t projection_dim;   /* width of the output; 0: gm_default_projection_dim() */
     const int64_t *projector; /* widths of the projector's layers for GM_ARCH_MLP, copied; the last one overrides
                                * projection_dim; NULL: three layers of projection_dim */
-    int32_t projector_layers;
+    int32_t projector_layers; /* 1 … 64, with projector */
     int64_t batch; /* most rows of one view in a forward call */
     int32_t views; /* most views in a forward call; 0: 2 */
     bool training; /* plan memory for backward calls; without it only gm_model_features_f32() and inference work */
@@ -64,7 +64,9 @@ GM_API int64_t gm_model_flops(const gm_model *model, int64_t rows); /* of a forw
 GM_API gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx,
                                       float *z, int64_t ldz);
 
-/* Gradients of all parameters (overwritten) from dz = dL/dz of the latest forward call. dz: like z, and overwritten. */
+/* Gradients of all parameters (overwritten) from dz = dL/dz of the latest forward call. dz: like z, and overwritten.
+ * One backward call for each forward call, for it writes over the activations. Errors: GM_INVALID_ARGUMENT (also
+ * without a forward call before), GM_NOT_FINITE. */
 GM_API gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz);
 
 /* Inference: the encoder's output with running statistics, any number of rows. y: [rows, feature_size]. */
@@ -117,15 +119,15 @@ static inline gm_optimizer_options gm_optimizer_default_options(gm_optimizer_kin
     return options;
 }
 
-/* The model must outlive it. */
+/* The model must outlive it and have been created for training. Errors: GM_INVALID_ARGUMENT, GM_OUT_OF_MEMORY. */
 GM_API gm_status gm_optimizer_create(gm_model *model, const gm_optimizer_options *options, gm_optimizer **optimizer);
 GM_API void gm_optimizer_destroy(gm_optimizer *optimizer);
 
 /* Updates every parameter by its gradient: with rate those of two and more dimensions, with rate_biases the others. */
 GM_API gm_status gm_optimizer_step(gm_optimizer *optimizer, float rate, float rate_biases);
 
-/* State for checkpoints: steps taken, and one or two arrays named like their parameter ("momentum.encoder.0.weight").
- */
+/* State for checkpoints: steps taken, and for each parameter with a gradient "momentum.encoder.0.weight" … (SGD, LARS)
+ * or "exp_avg.encoder.0.weight", "exp_avg_sq.encoder.0.weight" … (Adam). Reads and writes go through value. */
 GM_API int64_t gm_optimizer_steps(const gm_optimizer *optimizer);
 GM_API void gm_optimizer_set_steps(gm_optimizer *optimizer, int64_t steps);
 GM_API int32_t gm_optimizer_state_count(const gm_optimizer *optimizer);
