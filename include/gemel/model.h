@@ -36,8 +36,8 @@ typedef struct gm_model_options {
     const int64_t *projector; /* widths of the projector's layers for GM_ARCH_MLP, copied; the last one overrides
                                * projection_dim; NULL: three layers of projection_dim */
     int32_t projector_layers; /* 1 … 64, with projector */
-    int64_t batch; /* most rows of one view in a forward call */
-    int32_t views; /* most views in a forward call; 0: 2 */
+    int64_t batch;            /* most rows of one view in a forward call */
+    int32_t views;            /* most views in a forward call; 0: 2 */
     bool training; /* plan memory for backward calls; without it only gm_model_features_f32() and inference work */
     uint64_t seed; /* of the initial weights */
 } gm_model_options;

@@ -1,5 +1,5 @@
-/* Counter-based random numbers: a draw is a function of its key and counter alone, so that nothing depends on threads or
- * on the order of calls. Philox4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as
+/* Counter-based random numbers: a draw is a function of its key and counter alone, so that nothing depends on threads
+ * or on the order of calls. Philox4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as
  * 1, 2, 3; SC 2011. */
 #ifndef GEMEL_RANDOM_H
 #define GEMEL_RANDOM_H
