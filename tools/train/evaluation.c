@@ -1,0 +1,258 @@
+#include "train/evaluation.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double monotonic_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static gm_status model_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
+                                gm_samples *samples, gm_error *error)
+{
+    enum { BLOCK = 4096 };
+    const int64_t dim = gm_model_feature_size(model);
+    gm_status status = GM_OUT_OF_MEMORY;
+    float *plain = malloc(sizeof(float) * BLOCK * (size_t)dataset->dim);
+    float *features = malloc(sizeof(float) * (size_t)split->rows * (size_t)dim);
+    int64_t *rows = malloc(sizeof(int64_t) * BLOCK);
+    if (!plain || !features || !rows)
+        goto fail;
+    for (int64_t first = 0; first < split->rows; first += BLOCK) {
+        const int64_t count = split->rows - first < BLOCK ? split->rows - first : BLOCK;
+        for (int64_t i = 0; i < count; i++)
+            rows[i] = first + i;
+        status = gm_dataset_plain_f32(dataset, split, context, rows, count, plain, dataset->dim);
+        if (status == GM_OK)
+            status = gm_model_features_f32(model, count, plain, dataset->dim, features + first * dim, dim);
+        if (status != GM_OK)
+            goto fail;
+    }
+    free(plain);
+    free(rows);
+    *samples = (gm_samples){split->rows, dim, features, split->labels};
+    return GM_OK;
+
+fail:
+    free(plain);
+    free(features);
+    free(rows);
+    return gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)split->rows, dataset->name,
+                        gm_status_string(status));
+}
+
+/* The samples as they are; *owned is what to free, NULL where the data set's own memory serves. */
+static gm_status raw_features(const gm_dataset *dataset, const gm_split *split, gm_samples *samples, float **owned,
+                              gm_error *error)
+{
+    *owned = NULL;
+    *samples = (gm_samples){split->rows, dataset->dim, split->features, split->labels};
+    if (dataset->kind == GM_DATA_VECTORS)
+        return GM_OK;
+    const int64_t count = split->rows * dataset->dim;
+    float *x = malloc(sizeof(float) * (size_t)count);
+    if (!x)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the pixels of %lld images", (long long)split->rows);
+    for (int64_t i = 0; i < count; i++)
+        x[i] = split->pixels[i] / 255.0f;
+    samples->x = *owned = x;
+    return GM_OK;
+}
+
+static gm_status measure_few(gm_context *context, const gm_samples *train, const gm_samples *test, int32_t classes,
+                             const gm_standardization *standardization, const gm_evaluation_options *options,
+                             gm_accuracies *accuracies, gm_error *error)
+{
+    for (int32_t draw = 0; draw < options->draws; draw++) {
+        gm_samples few;
+        gm_probe_options probe = options->probe;
+        probe.seed += (uint64_t)draw;
+        gm_status status = gm_samples_few(train, classes, options->labels_per_class, probe.seed, &few, error);
+        if (status != GM_OK)
+            return status;
+        double knn = 0.0;
+        gm_probe_result linear = {0};
+        status = gm_knn_accuracy(context, &few, test, classes, &options->knn, &knn, error);
+        if (status == GM_OK && options->linear)
+            status = gm_linear_probe(context, &few, test, classes, standardization, &probe, &linear, error);
+        gm_samples_free(&few);
+        if (status != GM_OK)
+            return status;
+        accuracies->few_knn += knn / options->draws;
+        accuracies->few_linear += linear.top1 / options->draws;
+    }
+    return GM_OK;
+}
+
+/* The few labels are standardised by all training samples: these need no labels for that. */
+static gm_status measure(gm_context *context, const gm_samples *train, const gm_samples *test, int32_t classes,
+                         const gm_evaluation_options *options, gm_accuracies *accuracies, gm_error *error)
+{
+    *accuracies = (gm_accuracies){0};
+    gm_standardization standardization;
+    gm_probe_result linear = {0};
+    gm_status status = gm_standardization_create(context, train, &standardization, error);
+    if (status != GM_OK)
+        return status;
+    status = gm_knn_accuracy(context, train, test, classes, &options->knn, &accuracies->knn, error);
+    if (status == GM_OK && options->linear)
+        status = gm_linear_probe(context, train, test, classes, &standardization, &options->probe, &linear, error);
+    if (status == GM_OK && options->labels_per_class > 0)
+        status = measure_few(context, train, test, classes, &standardization, options, accuracies, error);
+    accuracies->linear = linear.top1;
+    accuracies->linear_top5 = linear.top5;
+    gm_standardization_free(&standardization);
+    return status;
+}
+
+/* One sample of every class where there are as many classes as fit on the sheet, else samples at equal distances. */
+static void choose_queries(const gm_dataset *dataset, const gm_split *split, gm_neighbours *n)
+{
+    n->queries = 0;
+    if (split->labels && dataset->classes <= GM_SHEET_QUERIES)
+        for (int32_t c = 0; c < dataset->classes; c++)
+            for (int64_t i = 0; i < split->rows; i++)
+                if (split->labels[i] == c) {
+                    n->query[n->queries++] = i;
+                    break;
+                }
+    if (n->queries)
+        return;
+    n->queries = (int32_t)(split->rows < GM_SHEET_QUERIES ? split->rows : GM_SHEET_QUERIES);
+    for (int32_t q = 0; q < n->queries; q++)
+        n->query[q] = split->rows / n->queries * q;
+}
+
+static gm_status find_neighbours(gm_context *context, const gm_dataset *dataset, const gm_samples *train,
+                                 const gm_samples *test, gm_neighbours *n, gm_error *error)
+{
+    n->of_training = !test;
+    choose_queries(dataset, test ? &dataset->test : &dataset->train, n);
+    const gm_samples *from = test ? test : train;
+    const int32_t self = n->of_training, most = GM_SHEET_NEIGHBOURS;
+    n->k = (int32_t)(train->rows - self < most ? train->rows - self : most);
+    const int32_t k = n->k + self;
+    float *x = malloc(sizeof(float) * GM_SHEET_QUERIES * (size_t)train->dim);
+    if (!x)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for %d samples", GM_SHEET_QUERIES);
+    for (int32_t q = 0; q < n->queries; q++)
+        memcpy(x + q * train->dim, from->x + n->query[q] * train->dim, sizeof(float) * (size_t)train->dim);
+    const gm_samples queries = {n->queries, train->dim, x, NULL};
+    float similarity[GM_SHEET_QUERIES * (GM_SHEET_NEIGHBOURS + 1)];
+    int32_t index[GM_SHEET_QUERIES * (GM_SHEET_NEIGHBOURS + 1)];
+    const gm_status status = gm_nearest(context, train, &queries, k, similarity, index, error);
+    free(x);
+    if (status != GM_OK)
+        return status;
+    for (int32_t q = 0; q < n->queries; q++)
+        for (int32_t i = 0, at = 0; i < k && at < n->k; i++) {
+            if (self && index[q * k + i] == n->query[q])
+                continue;
+            n->index[q][at] = index[q * k + i];
+            n->similarity[q][at++] = similarity[q * k + i];
+        }
+    return GM_OK;
+}
+
+static gm_status evaluate_model(gm_context *context, const gm_dataset *dataset, gm_model *model,
+                                gm_evaluation *evaluation, gm_error *error)
+{
+    gm_samples train = {0}, test = {0};
+    const bool with_test = dataset->test.rows > 0;
+    gm_status status = model_features(context, dataset, &dataset->train, model, &train, error);
+    if (status == GM_OK && with_test)
+        status = model_features(context, dataset, &dataset->test, model, &test, error);
+    if (status == GM_OK)
+        status = find_neighbours(context, dataset, &train, with_test ? &test : NULL, &evaluation->neighbours, error);
+    if (status == GM_OK && evaluation->measured)
+        status = measure(context, &train, &test, dataset->classes, &evaluation->options, &evaluation->model, error);
+    free((void *)train.x);
+    free((void *)test.x);
+    return status;
+}
+
+static gm_status evaluate_raw(gm_context *context, const gm_dataset *dataset, gm_evaluation *evaluation,
+                              gm_error *error)
+{
+    gm_samples train, test;
+    float *train_owned = NULL, *test_owned = NULL;
+    gm_status status = raw_features(dataset, &dataset->train, &train, &train_owned, error);
+    if (status == GM_OK)
+        status = raw_features(dataset, &dataset->test, &test, &test_owned, error);
+    if (status == GM_OK)
+        status = measure(context, &train, &test, dataset->classes, &evaluation->options, &evaluation->raw, error);
+    free(train_owned);
+    free(test_owned);
+    return status;
+}
+
+gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *model,
+                      const gm_evaluation_options *options, gm_evaluation *evaluation, gm_error *error)
+{
+    const double start = monotonic_seconds();
+    memset(evaluation, 0, sizeof *evaluation);
+    evaluation->options = options ? *options : gm_evaluation_default_options();
+    evaluation->measured = dataset->classes > 0 && dataset->train.labels && dataset->test.labels;
+    evaluation->feature_size = gm_model_feature_size(model);
+    gm_status status = evaluate_model(context, dataset, model, evaluation, error);
+    if (status == GM_OK && evaluation->measured)
+        status = evaluate_raw(context, dataset, evaluation, error);
+    evaluation->seconds = monotonic_seconds() - start;
+    return status;
+}
+
+const char *gm_evaluation_baseline_name(const gm_dataset *dataset)
+{
+    return dataset->kind == GM_DATA_VECTORS ? "raw features" : "raw pixels";
+}
+
+static void print_row(FILE *out, const char *what, double model, double raw)
+{
+    fprintf(out, "  %-38s %8.4f %14.4f\n", what, model, raw);
+}
+
+void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out)
+{
+    if (!evaluation->measured) {
+        fprintf(out, "No accuracies: %s has no %s.\n", dataset->name,
+                dataset->train.labels ? "test split; hold one back with --val-split 0.1"
+                                      : "labels; give them with --labels FILE.npy");
+        return;
+    }
+    const gm_evaluation_options *o = &evaluation->options;
+    const gm_accuracies *model = &evaluation->model, *raw = &evaluation->raw;
+    char what[64];
+    fprintf(out, "Accuracies on %lld test samples of %s, features of %lld numbers from %lld training samples:\n",
+            (long long)dataset->test.rows, dataset->name, (long long)evaluation->feature_size,
+            (long long)dataset->train.rows);
+    fprintf(out, "  %-38s %8s %14s\n", "", "model", gm_evaluation_baseline_name(dataset));
+    snprintf(what, sizeof what, "kNN (k %d, temperature %g, cosine)", o->knn.k, (double)o->knn.temperature);
+    print_row(out, what, model->knn, raw->knn);
+    if (o->linear) {
+        snprintf(what, sizeof what, "linear probe (%d epochs), top 1", o->probe.epochs);
+        print_row(out, what, model->linear, raw->linear);
+        print_row(out, "linear probe, top 5", model->linear_top5, raw->linear_top5);
+    }
+    if (o->labels_per_class > 0) {
+        snprintf(what, sizeof what, "kNN, %d labels a class (%d draws)", o->labels_per_class, o->draws);
+        print_row(out, what, model->few_knn, raw->few_knn);
+    }
+    if (o->labels_per_class > 0 && o->linear) {
+        snprintf(what, sizeof what, "linear, %d labels a class (%d draws)", o->labels_per_class, o->draws);
+        print_row(out, what, model->few_linear, raw->few_linear);
+    }
+}
+
+void gm_evaluation_print_results(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out)
+{
+    if (!evaluation->measured)
+        return;
+    const char *baseline = gm_evaluation_baseline_name(dataset);
+    fprintf(out, "knn %.4f (%s %.4f)\n", evaluation->model.knn, baseline, evaluation->raw.knn);
+    if (evaluation->options.linear)
+        fprintf(out, "linear %.4f (%s %.4f)\n", evaluation->model.linear, baseline, evaluation->raw.linear);
+}

@@ -1,0 +1,68 @@
+/* What a model's features are worth: accuracies by nearest neighbours and by a linear classifier, with all labels and
+ * with few, beside the same protocols on the samples as they are. */
+#ifndef GEMEL_EVALUATION_H
+#define GEMEL_EVALUATION_H
+
+#include <stdio.h>
+
+#include <gemel/data.h>
+#include <gemel/model.h>
+
+#include "train/knn.h"
+#include "train/linear_probe.h"
+
+typedef struct gm_evaluation_options {
+    gm_knn_options knn;
+    gm_probe_options probe;
+    bool linear;              /* run the linear probes, too */
+    int32_t labels_per_class; /* of the few-label lines; 0: none */
+    int32_t draws; /* of the few labels, by seeds from probe.seed on; their accuracies are means over these */
+} gm_evaluation_options;
+
+static inline gm_evaluation_options gm_evaluation_default_options(void)
+{
+    gm_evaluation_options options = {gm_knn_default_options(), gm_probe_default_options(), true, 10, 5};
+    return options;
+}
+
+/* Shares of the test samples; 0 where not asked for. */
+typedef struct gm_accuracies {
+    double knn, linear, linear_top5, few_knn, few_linear;
+} gm_accuracies;
+
+enum { GM_SHEET_QUERIES = 10, GM_SHEET_NEIGHBOURS = 8 };
+
+/* Some samples with the training samples nearest to them in the model's features. */
+typedef struct gm_neighbours {
+    int32_t queries, k; /* at most GM_SHEET_QUERIES and GM_SHEET_NEIGHBOURS; 0 without a model */
+    bool of_training;   /* the queries are training samples, and not their own neighbours */
+    int64_t query[GM_SHEET_QUERIES];
+    int32_t index[GM_SHEET_QUERIES][GM_SHEET_NEIGHBOURS];
+    float similarity[GM_SHEET_QUERIES][GM_SHEET_NEIGHBOURS];
+} gm_neighbours;
+
+typedef struct gm_evaluation {
+    gm_evaluation_options options;
+    bool measured; /* false without labels or without a test split: then only the neighbours are known */
+    gm_accuracies model, raw;
+    int64_t feature_size;
+    gm_neighbours neighbours;
+    double seconds;
+} gm_evaluation;
+
+/* Features of both splits by gm_model_features_f32(), against the pixels / 255 or the vectors as they are. Holds the
+ * features of all samples in memory, the model's and the raw ones one after the other. options: NULL for the defaults.
+ * Errors: GM_OUT_OF_MEMORY, GM_NOT_FINITE (weights or data with NaN or infinity), GM_INVALID_ARGUMENT. */
+gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *model,
+                      const gm_evaluation_options *options, gm_evaluation *evaluation, gm_error *error);
+
+/* A table of the accuracies with their protocols; or, without accuracies, why and what to do. */
+void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out);
+
+/* "knn 0.8512 (raw pixels 0.8447)" and, if it was asked for, the same of the linear probe; nothing if not measured. */
+void gm_evaluation_print_results(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out);
+
+/* "raw pixels" or "raw features". */
+const char *gm_evaluation_baseline_name(const gm_dataset *dataset);
+
+#endif
