@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/barlow_reference.h"
 #include "support/support.h"
 
 static const gm_barlow_normalization normalizations[] = {GM_BARLOW_BATCHNORM, GM_BARLOW_UNBIASED, GM_BARLOW_COSINE};
@@ -21,125 +22,6 @@ static float *floats(int64_t count)
 static double *doubles(int64_t count)
 {
     return calloc((size_t)count, sizeof(double));
-}
-
-/* ---- The formula, in double ---- */
-
-typedef struct reference {
-    int64_t n, d;
-    double divisor;
-    double invariance, redundancy, loss; /* with lambda and scale */
-    double *a, *b, *c;                   /* [n, d], [n, d], [d, d] */
-    double *dza, *dzb;                   /* [n, d] */
-    double norm_a, norm_b;               /* |r g|: of the gradients before the chain through the normalisation */
-} reference;
-
-/* a = (z - mean) r; returns r. A column without variation has a = 0, and r = 0 where no eps makes it finite. */
-static double normalize_column(const gm_barlow_options *o, int64_t n, int64_t d, const double *z, double *a)
-{
-    double mean = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++)
-        mean += z[i * d] / (double)n;
-    for (int64_t i = 0; i < n; i++)
-        squares += (z[i * d] - mean) * (z[i * d] - mean);
-    const double variance = o->normalization == GM_BARLOW_BATCHNORM  ? squares / (double)n + (double)o->eps
-                            : o->normalization == GM_BARLOW_UNBIASED ? squares / (double)(n - 1)
-                                                                     : squares;
-    bool constant = true;
-    for (int64_t i = 0; i < n; i++)
-        constant = constant && z[i * d] == z[0];
-    const double r = constant && o->normalization != GM_BARLOW_BATCHNORM ? 0 : 1 / sqrt(variance);
-    for (int64_t i = 0; i < n; i++)
-        a[i * d] = constant ? 0 : (z[i * d] - mean) * r;
-    return r;
-}
-
-/* dz = r (g - mean(g) - a sum(g a) / m); adds |r g|^2 to *before. */
-static void chain_column(const gm_barlow_options *o, int64_t n, int64_t d, double r, const double *a, const double *g,
-                         double *dz, double *before)
-{
-    const double m = o->normalization == GM_BARLOW_BATCHNORM  ? (double)n
-                     : o->normalization == GM_BARLOW_UNBIASED ? (double)(n - 1)
-                                                              : 1;
-    double mean = 0, projection = 0;
-    for (int64_t i = 0; i < n; i++) {
-        mean += g[i * d] / (double)n;
-        projection += g[i * d] * a[i * d] / m;
-        *before += r * g[i * d] * r * g[i * d];
-    }
-    for (int64_t i = 0; i < n; i++)
-        dz[i * d] = r * (g[i * d] - mean - a[i * d] * projection);
-}
-
-/* g = x h^T / s or x h / s for h = dL/dC; x and g are [n, d]. */
-static void multiply_by_h(const reference *ref, const double *x, const double *h, bool transposed, double *g)
-{
-    const int64_t d = ref->d;
-    for (int64_t n = 0; n < ref->n; n++)
-        for (int64_t k = 0; k < d; k++)
-            for (int64_t j = 0; j < d; j++)
-                g[n * d + j] += x[n * d + k] * (transposed ? h[j * d + k] : h[k * d + j]) / ref->divisor;
-}
-
-static void cross_correlate(reference *ref)
-{
-    const int64_t d = ref->d;
-    for (int64_t k = 0; k < ref->n; k++)
-        for (int64_t i = 0; i < d; i++)
-            for (int64_t j = 0; j < d; j++)
-                ref->c[i * d + j] += ref->a[k * d + i] * ref->b[k * d + j] / ref->divisor;
-}
-
-static reference reference_create(const gm_barlow_options *o, int64_t n, int64_t d, const double *za, const double *zb)
-{
-    reference ref = {.n = n, .d = d, .divisor = o->normalization == GM_BARLOW_COSINE ? 1 : (double)n};
-    double *ra = doubles(d), *rb = doubles(d), *h = doubles(d * d), *g = doubles(n * d);
-    ref.a = doubles(n * d), ref.b = doubles(n * d), ref.c = doubles(d * d);
-    ref.dza = doubles(n * d), ref.dzb = doubles(n * d);
-    for (int64_t j = 0; j < d; j++) {
-        ra[j] = normalize_column(o, n, d, za + j, ref.a + j);
-        rb[j] = normalize_column(o, n, d, zb + j, ref.b + j);
-    }
-    cross_correlate(&ref);
-    const double scale = (double)o->scale, lambda = (double)o->lambda;
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const double c = ref.c[i * d + j];
-            if (i == j)
-                ref.invariance += scale * (c - 1) * (c - 1);
-            else
-                ref.redundancy += scale * lambda * c * c;
-            h[i * d + j] = scale * (i == j ? 2 * (c - 1) : 2 * lambda * c);
-        }
-    }
-    ref.loss = ref.invariance + ref.redundancy;
-    multiply_by_h(&ref, ref.b, h, true, g);
-    for (int64_t j = 0; j < d; j++)
-        chain_column(o, n, d, ra[j], ref.a + j, g + j, ref.dza + j, &ref.norm_a);
-    memset(g, 0, (size_t)(n * d) * sizeof *g);
-    multiply_by_h(&ref, ref.a, h, false, g);
-    for (int64_t j = 0; j < d; j++)
-        chain_column(o, n, d, rb[j], ref.b + j, g + j, ref.dzb + j, &ref.norm_b);
-    ref.norm_a = sqrt(ref.norm_a), ref.norm_b = sqrt(ref.norm_b);
-    free(ra), free(rb), free(h), free(g);
-    return ref;
-}
-
-static reference reference_of_floats(const gm_barlow_options *o, int64_t n, int64_t d, const float *za, const float *zb)
-{
-    double *wide_a = doubles(n * d), *wide_b = doubles(n * d);
-    for (int64_t i = 0; i < n * d; i++) {
-        wide_a[i] = (double)za[i];
-        wide_b[i] = (double)zb[i];
-    }
-    const reference ref = reference_create(o, n, d, wide_a, wide_b);
-    free(wide_a), free(wide_b);
-    return ref;
-}
-
-static void reference_free(reference *ref)
-{
-    free(ref->a), free(ref->b), free(ref->c), free(ref->dza), free(ref->dzb);
 }
 
 /* |x - expected| / scale, or |x - expected| where scale is 0. */
@@ -176,53 +58,10 @@ static gm_status loss(gm_isa isa, int32_t threads, int64_t n, int64_t d, const f
     return status;
 }
 
-/* ---- Inputs that data/barlow_pytorch.py makes too ---- */
-
-typedef enum input_kind { NORMAL, OFFSET, CONVERGED, FLAT, KINDS } input_kind;
-static const char *const kind_names[KINDS] = {"normal", "offset", "converged", "flat"};
-
-static void fill_noise(uint64_t seed, double *x, int64_t count)
-{
-    test_random random = test_random_create(seed);
-    for (int64_t i = 0; i < count; i++) {
-        double u[4];
-        for (int k = 0; k < 4; k++)
-            u[k] = test_random_uniform(&random);
-        x[i] = ((u[0] + u[1]) + (u[2] + u[3]) - 2.0) * 1.75;
-    }
-}
-
-static double walsh(int64_t n, int64_t row, int64_t col)
-{
-    if (col >= n - 1)
-        row = (5 * row + 3) % n;
-    return __builtin_parityll((unsigned long long)(row & (col % (n - 1) + 1))) ? -1.0 : 1.0;
-}
-
-static void fill_views(input_kind kind, int64_t n, int64_t d, float *za, float *zb)
-{
-    double *x = doubles(n * d), *y = doubles(n * d);
-    fill_noise(1, x, n * d);
-    fill_noise(2, y, n * d);
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const int64_t at = i * d + j;
-            const bool flat = kind == FLAT && j % 3 == 0;
-            const double deviation = flat ? 0x1p-18 : exp2((double)(j % 5 - 2));
-            const double mean = flat ? 5.0 : (double)(j % 7) - 3.0 + (kind == OFFSET ? 1e4 : 0.0);
-            const double a = kind == CONVERGED ? walsh(n, i, j) : x[at];
-            const double b = kind == CONVERGED ? a + 0.01 * y[at] : 0.75 * a + 0.75 * y[at];
-            za[at] = (float)(mean + deviation * a);
-            zb[at] = (float)(mean + deviation * b);
-        }
-    }
-    free(x), free(y);
-}
-
 /* ---- PyTorch's values ---- */
 
 typedef struct stored {
-    input_kind kind;
+    barlow_input kind;
     int64_t n, d;
     gm_barlow_normalization normalization;
     double loss, probe_a, probe_b;                         /* float64 */
@@ -250,7 +89,7 @@ static bool stored_next(FILE *file, stored *row)
                                 &row->loss, &row->probe_a, &row->probe_b, &row->loss_error, &row->gradient_error_a,
                                 &row->gradient_error_b),
                          10);
-        row->kind = (input_kind)name_index(kind_names, KINDS, kind);
+        row->kind = (barlow_input)name_index(barlow_input_names, BARLOW_KINDS, kind);
         row->normalization = (gm_barlow_normalization)name_index(normalization_names, 3, normalization);
         row->n = n;
         row->d = d;
@@ -269,7 +108,7 @@ static FILE *stored_open(void)
 static double probe(const double *x, int64_t count)
 {
     double *noise = doubles(count), sum = 0;
-    fill_noise(3, noise, count);
+    barlow_fill_noise(3, noise, count);
     for (int64_t i = 0; i < count; i++)
         sum += x[i] * noise[i];
     free(noise);
@@ -283,17 +122,17 @@ START_TEST(the_reference_is_pytorch_in_float64)
     for (stored row; stored_next(file, &row); rows++) {
         const int64_t count = row.n * row.d;
         float *za = floats(count), *zb = floats(count);
-        fill_views(row.kind, row.n, row.d, za, zb);
+        barlow_fill_views(row.kind, row.n, row.d, za, zb);
         gm_barlow_options o = gm_barlow_default_options();
         o.normalization = row.normalization;
-        reference ref = reference_of_floats(&o, row.n, row.d, za, zb);
+        barlow_reference ref = barlow_reference_of_floats(&o, row.n, row.d, za, zb);
         ck_assert_msg(fabs(ref.loss - row.loss) <= 1e-9 * (row.loss + 0.0051 * (double)row.d),
-                      "%s %ldx%ld: loss %.17g, PyTorch %.17g", kind_names[row.kind], (long)row.n, (long)row.d, ref.loss,
-                      row.loss);
+                      "%s %ldx%ld: loss %.17g, PyTorch %.17g", barlow_input_names[row.kind], (long)row.n, (long)row.d,
+                      ref.loss, row.loss);
         const double most = 1e-8 * sqrt((double)count);
         ck_assert(fabs(probe(ref.dza, count) - row.probe_a) <= most * ref.norm_a);
         ck_assert(fabs(probe(ref.dzb, count) - row.probe_b) <= most * ref.norm_b);
-        reference_free(&ref);
+        barlow_reference_free(&ref);
         free(za), free(zb);
     }
     ck_assert_int_ge(rows, 50);
@@ -301,7 +140,7 @@ START_TEST(the_reference_is_pytorch_in_float64)
 }
 END_TEST
 
-static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, const reference *ref,
+static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, const barlow_reference *ref,
                          const gm_barlow_options *o, const float *za, const float *zb)
 {
     const int64_t count = row->n * row->d;
@@ -313,7 +152,7 @@ static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, con
     const double error_b = error_against(dzb, ref->dzb, count, ref->norm_b);
     char name[96];
     snprintf(name, sizeof name, "%s %s %s %s %ldx%ld", gm_isa_name(isa), form == GM_BARLOW_DUAL ? "dual" : "primal",
-             kind_names[row->kind], normalization_names[row->normalization], (long)row->n, (long)row->d);
+             barlow_input_names[row->kind], normalization_names[row->normalization], (long)row->n, (long)row->d);
     ck_assert_int_eq(result.form, form);
     ck_assert_int_eq(result.constant_columns, 0);
     ck_assert_msg(loss_error <= 1e-5, "%s: loss is %g off", name, loss_error);
@@ -321,7 +160,7 @@ static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, con
                   "%s: gradients are %g and %g off, PyTorch's float32 %g and %g", name, error_a, error_b,
                   row->gradient_error_a, row->gradient_error_b);
     /* Near convergence |r g| is what is left of far larger terms, and no float32 method stays within 1e-5 of it. */
-    if (row->kind != CONVERGED)
+    if (row->kind != BARLOW_CONVERGED)
         ck_assert_msg(error_a <= 1e-5 && error_b <= 1e-5, "%s: gradients are %g and %g off", name, error_a, error_b);
     free(dza), free(dzb);
 }
@@ -333,17 +172,17 @@ START_TEST(errors_are_bounded_and_near_those_of_pytorch)
     FILE *file = stored_open();
     for (stored row; stored_next(file, &row);) {
         float *za = floats(row.n * row.d), *zb = floats(row.n * row.d);
-        fill_views(row.kind, row.n, row.d, za, zb);
+        barlow_fill_views(row.kind, row.n, row.d, za, zb);
         gm_barlow_options o = gm_barlow_default_options();
         o.normalization = row.normalization;
-        reference ref = reference_of_floats(&o, row.n, row.d, za, zb);
+        barlow_reference ref = barlow_reference_of_floats(&o, row.n, row.d, za, zb);
         for (int i = 0; i < isa_count; i++) {
             for (int f = 0; f < 2; f++) {
                 o.form = forms[f];
                 check_stored(&row, isas[i], forms[f], &ref, &o, za, zb);
             }
         }
-        reference_free(&ref);
+        barlow_reference_free(&ref);
         free(za), free(zb);
     }
     fclose(file);
@@ -360,9 +199,9 @@ static double reference_loss_at(const gm_barlow_options *o, int64_t n, int64_t d
         moved_a[i] = za[i] + step * direction_a[i];
         moved_b[i] = zb[i] + step * direction_b[i];
     }
-    reference ref = reference_create(o, n, d, moved_a, moved_b);
+    barlow_reference ref = barlow_reference_create(o, n, d, moved_a, moved_b);
     const double value = ref.loss;
-    reference_free(&ref);
+    barlow_reference_free(&ref);
     free(moved_a), free(moved_b);
     return value;
 }
@@ -371,13 +210,14 @@ START_TEST(the_reference_agrees_with_finite_differences)
 {
     enum { N = 7, D = 11, COUNT = N * D };
     double za[COUNT], zb[COUNT], da[COUNT], db[COUNT];
-    fill_noise(4, za, COUNT), fill_noise(5, zb, COUNT), fill_noise(6, da, COUNT), fill_noise(7, db, COUNT);
+    barlow_fill_noise(4, za, COUNT), barlow_fill_noise(5, zb, COUNT), barlow_fill_noise(6, da, COUNT),
+        barlow_fill_noise(7, db, COUNT);
     for (int k = 0; k < 3; k++) {
         gm_barlow_options o = gm_barlow_default_options();
         o.normalization = normalizations[k];
         o.eps = 0.25f; /* large enough to be seen */
         o.scale = 3.0f;
-        reference ref = reference_create(&o, N, D, za, zb);
+        barlow_reference ref = barlow_reference_create(&o, N, D, za, zb);
         double slope = 0;
         for (int i = 0; i < COUNT; i++)
             slope += ref.dza[i] * da[i] + ref.dzb[i] * db[i];
@@ -385,7 +225,7 @@ START_TEST(the_reference_agrees_with_finite_differences)
                      behind = reference_loss_at(&o, N, D, za, zb, da, db, -step);
         ck_assert_msg(fabs((ahead - behind) / (2 * step) - slope) <= 1e-7 * fabs(slope), "%s: slope %g, difference %g",
                       normalization_names[k], slope, (ahead - behind) / (2 * step));
-        reference_free(&ref);
+        barlow_reference_free(&ref);
     }
 }
 END_TEST
@@ -401,15 +241,15 @@ START_TEST(balanced_signs_are_exact)
     float za[N * D], zb[N * D], dza[N * D], dzb[N * D];
     for (int i = 0; i < N; i++) {
         for (int j = 0; j < D; j++) {
-            za[i * D + j] = (float)walsh(N, i, j);
-            zb[i * D + j] = (float)walsh(N, i, j % 3 ? j : (j + 1) % D);
+            za[i * D + j] = (float)barlow_walsh(N, i, j);
+            zb[i * D + j] = (float)barlow_walsh(N, i, j % 3 ? j : (j + 1) % D);
         }
     }
     gm_barlow_options o = gm_barlow_default_options();
     o.eps = 0.0f;
     o.lambda = 0.125f;
     o.scale = 2.0f;
-    reference ref = reference_of_floats(&o, N, D, za, zb);
+    barlow_reference ref = barlow_reference_of_floats(&o, N, D, za, zb);
     for (int i = 0, n = test_isas(isas); i < n; i++) {
         for (int f = 0; f < 2; f++) {
             o.form = forms[f];
@@ -421,7 +261,7 @@ START_TEST(balanced_signs_are_exact)
                 ck_assert(dza[k] == (float)ref.dza[k] && dzb[k] == (float)ref.dzb[k]);
         }
     }
-    reference_free(&ref);
+    barlow_reference_free(&ref);
 }
 END_TEST
 
@@ -434,7 +274,7 @@ START_TEST(the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradien
     float za[2500], zb[2500], dza[2500], dzb[2500];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gm_barlow_result with, without;
-        fill_views(NORMAL, cases[i].n, cases[i].d, za, zb);
+        barlow_fill_views(BARLOW_NORMAL, cases[i].n, cases[i].d, za, zb);
         ck_assert_int_eq(loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &with, dza, dzb), GM_OK);
         ck_assert_int_eq(loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &without, NULL, NULL), GM_OK);
         ck_assert_int_eq(with.form, cases[i].form);
@@ -451,7 +291,7 @@ START_TEST(constant_columns_are_counted_and_do_no_harm)
     enum { N = 40, D = 37, COUNT = N * D };
     gm_isa isas[GM_ISA_COUNT];
     float *za = floats(COUNT), *zb = floats(COUNT), *dza = floats(COUNT), *dzb = floats(COUNT);
-    fill_views(NORMAL, N, D, za, zb);
+    barlow_fill_views(BARLOW_NORMAL, N, D, za, zb);
     for (int i = 0; i < N; i++) {
         za[i * D + 3] = 0.1f;
         za[i * D + 36] = zb[i * D + 36] = -1234.567f;
@@ -464,13 +304,13 @@ START_TEST(constant_columns_are_counted_and_do_no_harm)
             gm_barlow_result result;
             ck_assert_int_eq(loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
             ck_assert_int_eq(result.constant_columns, 3);
-            reference ref = reference_of_floats(&o, N, D, za, zb);
+            barlow_reference ref = barlow_reference_of_floats(&o, N, D, za, zb);
             ck_assert(fabs(result.loss - ref.loss) <= 1e-5 * ref.loss);
             ck_assert(error_against(dza, ref.dza, COUNT, ref.norm_a) <= 1e-5);
             ck_assert(error_against(dzb, ref.dzb, COUNT, ref.norm_b) <= 1e-5);
             for (int row = 0; row < N && o.normalization != GM_BARLOW_BATCHNORM; row++)
                 ck_assert(dza[row * D + 3] == 0.0f && dza[row * D + 36] == 0.0f && dzb[row * D + 36] == 0.0f);
-            reference_free(&ref);
+            barlow_reference_free(&ref);
         }
     }
     free(za), free(zb), free(dza), free(dzb);
@@ -525,7 +365,7 @@ START_TEST(not_finite_input_gives_nan_and_its_status)
         for (int k = 0; k < 12; k++) {
             gm_barlow_options o = gm_barlow_default_options();
             o.form = forms[k % 2];
-            fill_views(NORMAL, N, D, za, zb);
+            barlow_fill_views(BARLOW_NORMAL, N, D, za, zb);
             (k < 6 ? za : zb)[7 * D + 32] = bad[k / 2 % 3];
             gm_barlow_result result;
             ck_assert_int_eq(loss(isas[i], 1, N, D, za, zb, &o, &result, NULL, NULL), GM_NOT_FINITE);
@@ -549,7 +389,7 @@ START_TEST(nothing_beyond_the_matrices_is_touched)
         for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
             const int64_t n = shapes[s / 2][0], d = shapes[s / 2][1], ld = d + 5, size = (n - 1) * ld + d;
             float *za = floats(n * d), *zb = floats(n * d), *dza = floats(n * d), *dzb = floats(n * d);
-            fill_views(NORMAL, n, d, za, zb);
+            barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
             gm_barlow_options o = gm_barlow_default_options();
             o.form = forms[s % 2];
             gm_barlow_result dense, padded = {.size = sizeof padded};
@@ -593,7 +433,7 @@ START_TEST(bits_do_not_depend_on_threads)
             float *za = floats(n * d), *zb = floats(n * d), *gradients[4];
             for (int k = 0; k < 4; k++)
                 gradients[k] = floats(n * d);
-            fill_views(NORMAL, n, d, za, zb);
+            barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
             gm_barlow_options o = gm_barlow_default_options();
             o.form = forms[s % 2];
             gm_barlow_result first = {0}, again;
@@ -643,13 +483,13 @@ START_TEST(wide_embeddings_run_in_little_memory)
     double *a = doubles(n * d), *b = doubles(n * d), squares = 0, invariance = 0, inner = 0;
     const gm_barlow_options o = gm_barlow_default_options();
     gm_barlow_result result;
-    fill_views(NORMAL, n, d, za, zb);
+    barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
     for (int64_t i = 0; i < n * d; i++)
         a[i] = (double)za[i], b[i] = (double)zb[i];
     for (int64_t j = 0; j < d; j++) {
         double diagonal = 0;
-        normalize_column(&o, n, d, a + j, a + j);
-        normalize_column(&o, n, d, b + j, b + j);
+        barlow_reference_normalize(&o, n, d, a + j, a + j);
+        barlow_reference_normalize(&o, n, d, b + j, b + j);
         for (int64_t i = 0; i < n; i++)
             diagonal += a[i * d + j] * b[i * d + j] / (double)n;
         squares += diagonal * diagonal;
@@ -682,8 +522,8 @@ static void check_tiles(gm_isa isa, int64_t n, int64_t d, int64_t tiles, const g
     float *za = floats(n * d), *zb = floats(n * d);
     const int64_t ldc = tiles + 3;
     test_guard c = test_guard_create((tiles - 1) * ldc + tiles);
-    fill_views(NORMAL, n, d, za, zb);
-    reference ref = reference_of_floats(o, n, d, za, zb);
+    barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
+    barlow_reference ref = barlow_reference_of_floats(o, n, d, za, zb);
     gm_context *context = test_context_with_workspace(isa, 2, 1);
     ck_assert_int_eq(gm_context_reserve(context, gm_cross_correlation_tiles_f32_workspace(context, n, d, tiles)),
                      GM_OK);
@@ -703,7 +543,7 @@ static void check_tiles(gm_isa isa, int64_t n, int64_t d, int64_t tiles, const g
             ck_assert(isnan(c.data[row * ldc + col]));
     }
     gm_context_destroy(context);
-    reference_free(&ref);
+    barlow_reference_free(&ref);
     test_guard_free(&c);
     free(za), free(zb);
 }

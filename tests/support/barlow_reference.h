@@ -1,0 +1,46 @@
+/* The Barlow Twins loss as its formula reads, in double precision, and inputs to compare it on. */
+#ifndef GEMEL_TEST_BARLOW_REFERENCE_H
+#define GEMEL_TEST_BARLOW_REFERENCE_H
+
+#include <gemel/barlow.h>
+
+typedef struct barlow_reference {
+    int64_t n, d;
+    double divisor;
+    double invariance, redundancy, loss; /* with lambda and scale */
+    double *a, *b, *c;                   /* [n, d], [n, d], [d, d] */
+    double *dza, *dzb;                   /* [n, d] */
+    double norm_a, norm_b;               /* |r g|: of the gradients before the chain through the normalisation */
+} barlow_reference;
+
+/* za, zb: [n, d]. Free with barlow_reference_free(). */
+barlow_reference barlow_reference_create(const gm_barlow_options *o, int64_t n, int64_t d, const double *za,
+                                         const double *zb);
+barlow_reference barlow_reference_of_floats(const gm_barlow_options *o, int64_t n, int64_t d, const float *za,
+                                            const float *zb);
+void barlow_reference_free(barlow_reference *ref);
+
+/* One column, of elements d apart: a = (z - mean) r; returns r. A column without variation has a = 0, and r = 0 where
+ * no eps makes it finite. a may be z. */
+double barlow_reference_normalize(const gm_barlow_options *o, int64_t n, int64_t d, const double *z, double *a);
+
+/* Inputs that data/barlow_pytorch.py makes too. */
+typedef enum barlow_input {
+    BARLOW_NORMAL,    /* columns of different means and deviations */
+    BARLOW_OFFSET,    /* at 1e4 */
+    BARLOW_CONVERGED, /* zb near za, whitened; n is a power of two */
+    BARLOW_FLAT,      /* every third column varies in its last bits only */
+    BARLOW_KINDS
+} barlow_input;
+
+extern const char *const barlow_input_names[BARLOW_KINDS];
+
+void barlow_fill_views(barlow_input kind, int64_t n, int64_t d, float *za, float *zb);
+
+/* Mean 0, variance 1, the same on every machine. */
+void barlow_fill_noise(uint64_t seed, double *x, int64_t count);
+
+/* Columns of +1 and -1, balanced and, up to col = n - 2, orthogonal; n is a power of two. */
+double barlow_walsh(int64_t n, int64_t row, int64_t col);
+
+#endif
