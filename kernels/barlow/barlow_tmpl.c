@@ -165,16 +165,23 @@ static void project(const struct gm_barlow_block *block, double *a_sum, double *
     }
 }
 
-WALK_INLINE void chain_vector(const struct gm_barlow_block *block, const struct panel *panel, int64_t j, int64_t lanes,
-                              const float *a_projection, const float *b_projection)
+struct chain_walk {
+    const struct gm_barlow_block *block;
+    struct panel panel;
+    const float *a_projection, *b_projection;
+};
+
+WALK_INLINE void chain_vector(const void *arg, int64_t row, int rows, int64_t j, int64_t lanes, bool unused)
 {
-    const int64_t col = panel->col + j;
-    const struct gm_barlow_block_side *side_a = &block->a, *side_b = &block->b;
-    const vec weight = walk_load(block->weight + col, lanes);
+    (void)unused;
+    const struct chain_walk *w = arg;
+    const struct gm_barlow_block_side *side_a = &w->block->a, *side_b = &w->block->b;
+    const int64_t col = w->panel.col + j;
+    const vec weight = walk_load(w->block->weight + col, lanes);
     const vec scale_a = walk_load(side_a->scale + col, lanes), scale_b = walk_load(side_b->scale + col, lanes);
-    const vec along_a = walk_load(a_projection + col, lanes), along_b = walk_load(b_projection + col, lanes);
-    for (int64_t i = 0; i < block->rows; i++) {
-        const vec a = vec_load(panel->a + i * panel->stride + j), b = vec_load(panel->b + i * panel->stride + j);
+    const vec along_a = walk_load(w->a_projection + col, lanes), along_b = walk_load(w->b_projection + col, lanes);
+    for (int64_t i = row; i < row + rows; i++) {
+        const vec a = vec_load(w->panel.a + i * w->panel.stride + j), b = vec_load(w->panel.b + i * w->panel.stride + j);
         const vec ga = vec_fma(weight, b, walk_load(side_a->g + i * side_a->ldg + col, lanes));
         const vec gb = vec_fma(weight, a, walk_load(side_b->g + i * side_b->ldg + col, lanes));
         walk_store(side_a->dz + i * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes);
@@ -185,12 +192,8 @@ WALK_INLINE void chain_vector(const struct gm_barlow_block *block, const struct 
 static void chain(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection)
 {
     for (int64_t col = 0; col < block->cols; col += block->panel) {
-        const struct panel panel = panel_at(block, col);
-        int64_t j = 0;
-        for (; j + VEC_LANES <= panel.cols; j += VEC_LANES)
-            chain_vector(block, &panel, j, VEC_LANES, a_projection, b_projection);
-        if (j < panel.cols)
-            chain_vector(block, &panel, j, panel.cols - j, a_projection, b_projection);
+        const struct chain_walk arg = {block, panel_at(block, col), a_projection, b_projection};
+        walk(chain_vector, &arg, 0, block->rows, arg.panel.cols, false);
     }
 }
 
