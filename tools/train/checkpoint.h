@@ -9,14 +9,19 @@
  * Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
 gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const char *path, gm_error *error);
 
-/* Builds a model for inference (batch: most rows of a call that the memory is planned for) from a backbone file, or
- * from the one in a run folder. Only the encoder is loaded: gm_model_features_f32() is what it is for. Errors:
- * GM_BAD_DATA (missing, malformed or of another shape), GM_OUT_OF_MEMORY; *model is NULL then. */
+/* Builds a model for inference (batch: most rows that it plans memory for at a time) from a backbone file, or from the
+ * one in a run folder. Only the encoder is loaded: gm_model_features_f32() is what it is for.
+ * Errors: GM_BAD_DATA (missing, malformed or of another shape), GM_OUT_OF_MEMORY; *model is NULL then. */
 gm_status gm_backbone_load(gm_context *context, const char *path, int64_t batch, gm_model **model, gm_error *error);
 
-/* Writes all arrays of the model and of the optimiser and how far the run has come; the previous file stays as
- * PATH.previous. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
-gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimizer, int64_t epoch, int64_t step,
-                             const char *path, gm_error *error);
+/* Writes all arrays of the model and of the optimiser and how far the run has come: `step` steps, in epoch `epoch`.
+ * The previous file becomes `previous`. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimizer, const gm_model_options *options,
+                             int64_t epoch, int64_t step, const char *path, const char *previous, gm_error *error);
+
+/* Reads what gm_checkpoint_save() wrote into a model and an optimiser of the same options. Errors: GM_BAD_DATA
+ * (missing, malformed or of another shape): the arrays are in an unknown state then. */
+gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const char *path, int64_t *epoch, int64_t *step,
+                             gm_error *error);
 
 #endif

@@ -39,8 +39,8 @@ typedef struct gm_run_history {
     int64_t epoch_count, epoch_capacity;
     gm_history_epoch *epochs;
 
-    /* The cross-correlation matrix at the first step and at the end, means over tiles x tiles tiles, row by row; tiles
-     * is 0 until the first one is known. */
+    /* The cross-correlation matrix at the first step and at the end of the latest epoch, means over tiles x tiles
+     * tiles, row by row; tiles is 0 until there is room for them. */
     int64_t tiles;
     float *first_tiles, *last_tiles;
 } gm_run_history;

@@ -1,0 +1,192 @@
+#include "train/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "formats/safetensors.h"
+#include "support/file.h"
+#include "support/parse.h"
+
+static const char encoder_prefix[] = "encoder.";
+
+static bool in_encoder(const gm_parameter *parameter)
+{
+    return !strncmp(parameter->name, encoder_prefix, strlen(encoder_prefix));
+}
+
+static gm_tensor as_tensor(const gm_parameter *parameter)
+{
+    gm_tensor tensor = {
+        .name = parameter->name, .type = GM_TENSOR_F32, .dimensions = parameter->dimensions, .data = parameter->value};
+    memcpy(tensor.shape, parameter->shape, sizeof parameter->shape);
+    return tensor;
+}
+
+/* What it takes to build the encoder again. */
+typedef struct sizes_text {
+    char encoder_dim[24], hidden_size[24];
+} sizes_text;
+
+enum { ENCODER_ENTRIES = 3 };
+
+static void describe_encoder(const gm_model_options *options, sizes_text *text, gm_metadata entries[ENCODER_ENTRIES])
+{
+    const int64_t hidden = options->hidden_size ? options->hidden_size : gm_default_hidden_size();
+    snprintf(text->encoder_dim, sizeof text->encoder_dim, "%lld", (long long)options->encoder_dim);
+    snprintf(text->hidden_size, sizeof text->hidden_size, "%lld", (long long)hidden);
+    entries[0] = (gm_metadata){"arch", gm_arch_name(options->arch)};
+    entries[1] = (gm_metadata){"encoder_dim", text->encoder_dim};
+    entries[2] = (gm_metadata){"hidden_size", text->hidden_size};
+}
+
+gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const char *path, gm_error *error)
+{
+    const int32_t most = gm_model_parameter_count(model);
+    gm_tensor *tensors = calloc((size_t)most, sizeof *tensors);
+    if (!tensors)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
+    int64_t count = 0;
+    for (int32_t i = 0; i < most; i++) {
+        const gm_parameter parameter = gm_model_parameter(model, i);
+        if (in_encoder(&parameter))
+            tensors[count++] = as_tensor(&parameter);
+    }
+    sizes_text text;
+    gm_metadata metadata[ENCODER_ENTRIES];
+    describe_encoder(options, &text, metadata);
+    const gm_status status = gm_safetensors_write(path, count, tensors, ENCODER_ENTRIES, metadata, error);
+    free(tensors);
+    return status;
+}
+
+static gm_status read_options(const gm_safetensors *file, const char *path, int64_t batch, gm_model_options *options,
+                              gm_error *error)
+{
+    const char *arch = gm_safetensors_metadata(file, "arch");
+    const char *encoder_dim = gm_safetensors_metadata(file, "encoder_dim");
+    const char *hidden_size = gm_safetensors_metadata(file, "hidden_size");
+    *options = gm_model_default_options(0, batch);
+    options->training = false;
+    if (!arch || !encoder_dim || !hidden_size || gm_arch_from_name(arch, &options->arch) != GM_OK ||
+        !gm_parse_int64(encoder_dim, 1, INT32_MAX, &options->encoder_dim) ||
+        !gm_parse_int64(hidden_size, 1, INT32_MAX, &options->hidden_size))
+        return gm_error_set(error, GM_BAD_DATA,
+                            "%s: its metadata name no encoder (arch, encoder_dim, hidden_size); give "
+                            "the backbone.safetensors of a run",
+                            path);
+    return GM_OK;
+}
+
+gm_status gm_backbone_load(gm_context *context, const char *path, int64_t batch, gm_model **model, gm_error *error)
+{
+    *model = NULL;
+    gm_model *created = NULL;
+    gm_safetensors *file = NULL;
+    char inside[4096];
+    struct stat about;
+    if (!stat(path, &about) && S_ISDIR(about.st_mode)) {
+        snprintf(inside, sizeof inside, "%s/backbone.safetensors", path);
+        path = inside;
+    }
+    gm_status status = gm_safetensors_open(path, &file, error);
+    if (status != GM_OK)
+        goto fail;
+    gm_model_options options;
+    status = read_options(file, path, batch, &options, error);
+    if (status != GM_OK)
+        goto fail;
+    status = gm_model_create(context, &options, &created);
+    if (status != GM_OK) {
+        gm_error_set(error, status, "%s: cannot build its encoder: %s", path, gm_status_string(status));
+        goto fail;
+    }
+    for (int32_t i = 0; i < gm_model_parameter_count(created); i++) {
+        const gm_parameter parameter = gm_model_parameter(created, i);
+        if (!in_encoder(&parameter))
+            continue;
+        const gm_tensor tensor = as_tensor(&parameter);
+        status = gm_safetensors_read(file, &tensor, error);
+        if (status != GM_OK)
+            goto fail;
+    }
+    gm_safetensors_close(file);
+    *model = created;
+    return GM_OK;
+fail:
+    gm_safetensors_close(file);
+    gm_model_destroy(created);
+    return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+}
+
+/* The arrays of a checkpoint: the model's, then the optimiser's. */
+static int32_t array_count(const gm_model *model, const gm_optimizer *optimizer)
+{
+    return gm_model_parameter_count(model) + gm_optimizer_state_count(optimizer);
+}
+
+static gm_tensor array_tensor(const gm_model *model, const gm_optimizer *optimizer, int32_t index)
+{
+    const int32_t parameters = gm_model_parameter_count(model);
+    const gm_parameter array =
+        index < parameters ? gm_model_parameter(model, index) : gm_optimizer_state(optimizer, index - parameters);
+    return as_tensor(&array);
+}
+
+gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimizer, const gm_model_options *options,
+                             int64_t epoch, int64_t step, const char *path, const char *previous, gm_error *error)
+{
+    const int32_t count = array_count(model, optimizer);
+    gm_tensor *tensors = calloc((size_t)count, sizeof *tensors);
+    if (!tensors)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
+    for (int32_t i = 0; i < count; i++)
+        tensors[i] = array_tensor(model, optimizer, i);
+    sizes_text text;
+    char epoch_text[24], step_text[24], updates_text[24];
+    snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)epoch);
+    snprintf(step_text, sizeof step_text, "%lld", (long long)step);
+    snprintf(updates_text, sizeof updates_text, "%lld", (long long)gm_optimizer_steps(optimizer));
+    gm_metadata metadata[ENCODER_ENTRIES + 3] = {
+        [ENCODER_ENTRIES] = {"epoch", epoch_text}, {"step", step_text}, {"optimizer_steps", updates_text}};
+    describe_encoder(options, &text, metadata);
+    gm_status status = gm_file_keep(path, previous, error);
+    if (status == GM_OK)
+        status = gm_safetensors_write(path, count, tensors, ENCODER_ENTRIES + 3, metadata, error);
+    free(tensors);
+    return status;
+}
+
+static bool read_count(const gm_safetensors *file, const char *key, int64_t *value)
+{
+    const char *text = gm_safetensors_metadata(file, key);
+    return text && gm_parse_int64(text, 0, INT64_MAX, value);
+}
+
+gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const char *path, int64_t *epoch, int64_t *step,
+                             gm_error *error)
+{
+    int64_t updates;
+    gm_safetensors *file;
+    gm_status status = gm_safetensors_open(path, &file, error);
+    if (status != GM_OK)
+        goto fail;
+    if (!read_count(file, "epoch", epoch) || !read_count(file, "step", step) ||
+        !read_count(file, "optimizer_steps", &updates)) {
+        status = gm_error_set(error, GM_BAD_DATA,
+                              "%s: its metadata do not say how far the run has come; give the "
+                              "checkpoint.safetensors of a run",
+                              path);
+        goto fail;
+    }
+    for (int32_t i = 0; i < array_count(model, optimizer) && status == GM_OK; i++) {
+        const gm_tensor tensor = array_tensor(model, optimizer, i);
+        status = gm_safetensors_read(file, &tensor, error);
+    }
+    if (status == GM_OK)
+        gm_optimizer_set_steps(optimizer, updates);
+fail:
+    gm_safetensors_close(file);
+    return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+}

@@ -1,0 +1,216 @@
+#include "train/config.h"
+
+#include <string.h>
+
+/* What a run gets that says nothing, by the kind of its data. Chosen for one to two minutes on two cores. */
+static const struct kind_defaults {
+    gm_data_kind kind;
+    const char *name;
+    gm_arch arch;
+    gm_optimizer_kind optimizer;
+    int64_t hidden_size, projection_dim, batch_size, epochs;
+    const char *augmentation;
+} by_kind[] = {
+    {GM_DATA_GRAY_IMAGES, "grey images", GM_ARCH_MLP, GM_OPTIMIZER_ADAM, 512, 1024, 256, 6, "fashion"},
+    {GM_DATA_VECTORS, "vectors", GM_ARCH_AXON, GM_OPTIMIZER_ADAM, 512, 256, 256, 20, "vectors"},
+};
+
+/* Published values for LARS; those of the others are this project's own. */
+static const struct optimizer_defaults {
+    gm_optimizer_kind kind;
+    double weights, biases; /* base rates */
+    bool scaled;            /* multiplied by batch / 256 */
+    double weight_decay;
+} by_optimizer[] = {
+    {GM_OPTIMIZER_LARS, 0.2, 0.0048, true, 1e-6},
+    {GM_OPTIMIZER_SGD, 0.01, 0.01, true, 1e-6},
+    {GM_OPTIMIZER_ADAM, 0.002, 0.002, false, 1e-6},
+};
+
+/* The loss as each architecture's authors use it. */
+static const struct arch_defaults {
+    gm_arch arch;
+    double lambd, eps;
+} by_arch[] = {
+    {GM_ARCH_MLP, 0.0051, 1e-5},
+    {GM_ARCH_AXON, 0.005, 1e-4},
+};
+
+enum {
+    KINDS = sizeof by_kind / sizeof by_kind[0],
+    OPTIMIZERS = sizeof by_optimizer / sizeof by_optimizer[0],
+    ARCHES = sizeof by_arch / sizeof by_arch[0],
+};
+
+static const struct kind_defaults *find_kind(gm_data_kind kind)
+{
+    int i = 0;
+    while (i < KINDS - 1 && by_kind[i].kind != kind)
+        i++;
+    return &by_kind[i];
+}
+
+static const struct optimizer_defaults *find_optimizer(int64_t kind)
+{
+    int i = 0;
+    while (i < OPTIMIZERS - 1 && by_optimizer[i].kind != (gm_optimizer_kind)kind)
+        i++;
+    return &by_optimizer[i];
+}
+
+static const struct arch_defaults *find_arch(int64_t arch)
+{
+    int i = 0;
+    while (i < ARCHES - 1 && by_arch[i].arch != (gm_arch)arch)
+        i++;
+    return &by_arch[i];
+}
+
+/* Marks the field as set; whether it was not before, so that it needs its default. */
+static bool lacks(gm_train_config *config, const char *name)
+{
+    bool *set = &config->set[gm_config_find(name)];
+    const bool lacked = !*set;
+    *set = true;
+    return lacked;
+}
+
+static void integer_default(gm_train_config *config, const char *name, int64_t *place, int64_t value)
+{
+    if (lacks(config, name))
+        *place = value;
+}
+
+static void real_default(gm_train_config *config, const char *name, double *place, double value)
+{
+    if (lacks(config, name))
+        *place = value;
+}
+
+static void resolve_rates(gm_train_config *config)
+{
+    const struct optimizer_defaults *defaults = find_optimizer(config->optimizer);
+    bool *single = &config->set[gm_config_find("learning-rate")];
+    real_default(config, "learning-rate-weights", &config->learning_rate_weights,
+                 *single ? config->learning_rate : defaults->weights);
+    real_default(config, "learning-rate-biases", &config->learning_rate_biases,
+                 *single ? config->learning_rate : defaults->biases);
+    real_default(config, "weight-decay", &config->weight_decay, defaults->weight_decay);
+    *single = false; /* the two others say it all */
+}
+
+static gm_status resolve_projector(gm_train_config *config, int64_t projection_dim, gm_error *error)
+{
+    gm_widths *projector = &config->projector;
+    const bool given = config->set[gm_config_find("projector")];
+    const bool width_given = config->set[gm_config_find("projection-dim")];
+    integer_default(config, "projection-dim", &config->projection_dim, projection_dim);
+    if (config->arch != GM_ARCH_MLP) {
+        if (given)
+            return gm_error_set(error, GM_BAD_USAGE,
+                                "projector: the projector of arch %s has fixed layers; leave it "
+                                "out and set projection-dim, or choose arch mlp",
+                                gm_arch_name((gm_arch)config->arch));
+        return GM_OK;
+    }
+    if (!given) {
+        lacks(config, "projector");
+        projector->count = 3;
+        for (int32_t i = 0; i < projector->count; i++)
+            projector->width[i] = config->projection_dim;
+    }
+    const int64_t last = projector->width[projector->count - 1];
+    if (width_given && last != config->projection_dim)
+        return gm_error_set(error, GM_BAD_USAGE, "projection-dim %lld: the projector ends with %lld; give one of them",
+                            (long long)config->projection_dim, (long long)last);
+    config->projection_dim = last;
+    return GM_OK;
+}
+
+/* Takes the preset's values for all parameters of the augmentation that are not set. */
+static gm_status resolve_augmentation(gm_train_config *config, const char *preset, gm_error *error)
+{
+    if (lacks(config, "augmentation"))
+        strcpy(config->preset, preset);
+    gm_train_config named;
+    gm_config_init(&named);
+    const gm_status status = gm_augmentation_preset(config->preset, &named.augmentation, error);
+    if (status != GM_OK)
+        return status;
+    for (int32_t i = 0; i < gm_config_field_count(); i++) {
+        const gm_field *field = gm_config_field(i);
+        if (field->kind == GM_FIELD_FLOAT && lacks(config, field->name))
+            memcpy((char *)config + field->offset, (const char *)&named + field->offset, sizeof(float));
+    }
+    const gm_augmentation *chosen = &config->augmentation;
+    if (chosen->crop_scale_min > chosen->crop_scale_max || chosen->crop_ratio_min > chosen->crop_ratio_max ||
+        chosen->blur_sigma_min > chosen->blur_sigma_max)
+        return gm_error_set(error, GM_BAD_USAGE,
+                            "augmentation: a smallest value of crop-scale, crop-ratio or "
+                            "blur-sigma lies above the largest one");
+    if (chosen->crop_probability > 0 && (chosen->crop_scale_min <= 0 || chosen->crop_ratio_min <= 0))
+        return gm_error_set(error, GM_BAD_USAGE, "augmentation: crop-scale-min and crop-ratio-min must be above 0");
+    return GM_OK;
+}
+
+gm_status gm_config_resolve(gm_train_config *config, gm_data_kind kind, gm_error *error)
+{
+    const struct kind_defaults *defaults = find_kind(kind);
+    integer_default(config, "arch", &config->arch, defaults->arch);
+    integer_default(config, "hidden-size", &config->hidden_size, defaults->hidden_size);
+    gm_status status = resolve_projector(config, defaults->projection_dim, error);
+    if (status != GM_OK)
+        return status;
+    integer_default(config, "normalization", &config->normalization, GM_BARLOW_BATCHNORM);
+    real_default(config, "eps", &config->eps, find_arch(config->arch)->eps);
+    real_default(config, "lambd", &config->lambd, find_arch(config->arch)->lambd);
+    real_default(config, "scale-loss", &config->scale_loss, 1);
+    integer_default(config, "optimizer", &config->optimizer, defaults->optimizer);
+    resolve_rates(config);
+    integer_default(config, "epochs", &config->epochs, defaults->epochs);
+    integer_default(config, "batch-size", &config->batch_size, defaults->batch_size);
+    const double tenth = (double)config->epochs / 10;
+    real_default(config, "warmup-epochs", &config->warmup_epochs, tenth < 10 ? tenth : 10);
+    if (config->warmup_epochs > (double)config->epochs)
+        return gm_error_set(error, GM_BAD_USAGE, "warmup-epochs %g: more than the %lld epochs", config->warmup_epochs,
+                            (long long)config->epochs);
+    integer_default(config, "seed", &config->seed, 0);
+    real_default(config, "val-split", &config->val_split, 0);
+    return resolve_augmentation(config, defaults->augmentation, error);
+}
+
+gm_status gm_config_check_rows(const gm_train_config *config, int64_t rows, gm_error *error)
+{
+    if (rows < 2)
+        return gm_error_set(error, GM_BAD_DATA, "%s: %lld training row; the statistics of a batch need two or more",
+                            config->data, (long long)rows);
+    if (config->batch_size > rows)
+        return gm_error_set(error, GM_BAD_USAGE,
+                            "batch-size %lld: the data set has %lld training rows; pass "
+                            "--batch-size %lld or less",
+                            (long long)config->batch_size, (long long)rows, (long long)rows);
+    return GM_OK;
+}
+
+double gm_config_rate_scale(const gm_train_config *config)
+{
+    return find_optimizer(config->optimizer)->scaled ? (double)config->batch_size / 256 : 1;
+}
+
+void gm_config_print_defaults(FILE *out)
+{
+    fprintf(out, "Defaults by kind of data:\n"
+                 "               arch  hidden  projection  batch  epochs  optimizer  augmentation\n");
+    for (int i = 0; i < KINDS; i++)
+        fprintf(out, "  %-11s  %-4s  %6lld  %10lld  %5lld  %6lld  %-9s  %s\n", by_kind[i].name,
+                gm_arch_name(by_kind[i].arch), (long long)by_kind[i].hidden_size, (long long)by_kind[i].projection_dim,
+                (long long)by_kind[i].batch_size, (long long)by_kind[i].epochs, gm_optimizer_name(by_kind[i].optimizer),
+                by_kind[i].augmentation);
+    fprintf(out, "by optimiser:  weights  biases  times      decay\n");
+    for (int i = 0; i < OPTIMIZERS; i++)
+        fprintf(out, "  %-11s  %7g  %6g  %-9s  %g\n", gm_optimizer_name(by_optimizer[i].kind), by_optimizer[i].weights,
+                by_optimizer[i].biases, by_optimizer[i].scaled ? "batch/256" : "1", by_optimizer[i].weight_decay);
+    fprintf(out, "by arch:       lambd   eps\n");
+    for (int i = 0; i < ARCHES; i++)
+        fprintf(out, "  %-11s  %-6g  %g\n", gm_arch_name(by_arch[i].arch), by_arch[i].lambd, by_arch[i].eps);
+}

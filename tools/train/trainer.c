@@ -1,0 +1,513 @@
+#include "train/trainer.h"
+
+#include <gemel/barlow.h>
+#include <gemel/column_stats.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "train/checkpoint.h"
+#include "train/run_folder.h"
+#include "train/run_log.h"
+#include "train/schedule.h"
+
+enum { VIEWS = 2, LIVE_TILES = 32 };
+
+struct gm_trainer {
+    gm_context *context;
+    const gm_dataset *dataset;
+    const gm_train_config *config;
+    gm_model_options model_options;
+    gm_barlow_options loss_options;
+    gm_model *model;
+    gm_optimizer *optimizer;
+
+    int64_t batch, dim, width; /* samples a step, columns of a sample and of the embedding */
+    int64_t steps_per_epoch, warmup_steps, steps;
+    float *x;          /* [2 batch, dim] the two views, one below the other */
+    float *z, *dz;     /* [2 batch, width] */
+    float *statistics; /* [2, 2, width] means, then variances of the embedding, each per view */
+    int64_t *order;    /* [training rows] of the present epoch */
+    float live[LIVE_TILES * LIVE_TILES];
+    gm_run_history history;
+
+    /* The run. */
+    const gm_trainer_run_options *run;
+    gm_run_log log;
+    int64_t epoch, step, first_step, saved_step;
+    bool stopping; /* before all epochs are done */
+    double start, seconds;
+    gm_history_epoch sums; /* of the present epoch */
+    gm_history_point last; /* the latest step */
+};
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static void set_options(gm_trainer *t)
+{
+    const gm_train_config *config = t->config;
+    t->model_options = gm_model_default_options(t->dim, t->batch);
+    t->model_options.arch = (gm_arch)config->arch;
+    t->model_options.hidden_size = config->hidden_size;
+    t->model_options.projection_dim = config->projection_dim;
+    if (config->projector.count > 0 && config->arch == GM_ARCH_MLP) {
+        t->model_options.projector = config->projector.width;
+        t->model_options.projector_layers = config->projector.count;
+    }
+    t->model_options.views = VIEWS;
+    t->model_options.seed = (uint64_t)config->seed;
+    t->loss_options = gm_barlow_default_options();
+    t->loss_options.normalization = (gm_barlow_normalization)config->normalization;
+    t->loss_options.eps = (float)config->eps;
+    t->loss_options.lambda = (float)config->lambd;
+    t->loss_options.scale = (float)config->scale_loss;
+}
+
+static gm_status create_model(gm_trainer *t, gm_error *error)
+{
+    gm_status status = gm_model_create(t->context, &t->model_options, &t->model);
+    if (status != GM_OK)
+        return gm_error_set(error, status,
+                            "cannot build the model: %s; choose a smaller batch-size, hidden-size or "
+                            "projection-dim",
+                            gm_status_string(status));
+    gm_optimizer_options options = gm_optimizer_default_options((gm_optimizer_kind)t->config->optimizer);
+    options.weight_decay = (float)t->config->weight_decay;
+    status = gm_optimizer_create(t->model, &options, &t->optimizer);
+    if (status != GM_OK)
+        return gm_error_set(error, status, "cannot build the optimiser: %s", gm_status_string(status));
+    t->width = gm_model_output_size(t->model);
+    return GM_OK;
+}
+
+static size_t workspace_needed(const gm_trainer *t)
+{
+    const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
+    const size_t loss = gm_barlow_loss_f32_workspace(t->context, t->batch, t->width, &t->loss_options, true);
+    const size_t tiles = gm_cross_correlation_tiles_f32_workspace(t->context, t->batch, t->width,
+                                                                  min_i64(t->width, GM_HISTORY_MOST_TILES));
+    const size_t live =
+        gm_cross_correlation_tiles_f32_workspace(t->context, t->batch, t->width, min_i64(t->width, LIVE_TILES));
+    const size_t statistics = gm_column_stats_f32_workspace(t->context, VIEWS * t->batch, t->width, &by_view);
+    return max_size(max_size(loss, statistics), max_size(tiles, live));
+}
+
+static size_t buffer_bytes(const gm_trainer *t)
+{
+    return sizeof(float) * (size_t)(VIEWS * t->batch * (t->dim + 2 * t->width) + 2 * VIEWS * t->width) +
+           sizeof(int64_t) * (size_t)t->dataset->train.rows;
+}
+
+static gm_status create_buffers(gm_trainer *t, gm_error *error)
+{
+    const size_t rows = (size_t)(VIEWS * t->batch), width = (size_t)t->width;
+    t->x = calloc(rows * (size_t)t->dim, sizeof *t->x);
+    t->z = calloc(rows * width, sizeof *t->z);
+    t->dz = calloc(rows * width, sizeof *t->dz);
+    t->statistics = calloc(2 * VIEWS * width, sizeof *t->statistics);
+    t->order = calloc((size_t)t->dataset->train.rows, sizeof *t->order);
+    if (!t->x || !t->z || !t->dz || !t->statistics || !t->order)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the batch (%zu bytes); choose a smaller batch-size",
+                            buffer_bytes(t));
+    const gm_status status = gm_context_reserve(t->context, workspace_needed(t));
+    if (status != GM_OK)
+        return gm_error_set(error, status, "no memory for the loss (%zu bytes); choose a smaller batch-size",
+                            workspace_needed(t));
+    return gm_history_reserve_tiles(&t->history, min_i64(t->width, GM_HISTORY_MOST_TILES), error);
+}
+
+gm_status gm_trainer_create(gm_context *context, const gm_dataset *dataset, const gm_train_config *config,
+                            gm_trainer **trainer, gm_error *error)
+{
+    *trainer = NULL;
+    gm_trainer *t = calloc(1, sizeof *t);
+    if (!t)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the trainer");
+    gm_history_init(&t->history);
+    t->context = context;
+    t->dataset = dataset;
+    t->config = config;
+    t->batch = config->batch_size;
+    t->dim = dataset->dim;
+    t->steps_per_epoch = dataset->train.rows / t->batch;
+    t->steps = t->steps_per_epoch * config->epochs;
+    t->warmup_steps = llround(config->warmup_epochs * (double)t->steps_per_epoch);
+    set_options(t);
+    gm_status status = create_model(t, error);
+    if (status == GM_OK)
+        status = create_buffers(t, error);
+    if (status != GM_OK)
+        goto fail;
+    *trainer = t;
+    return GM_OK;
+fail:
+    gm_trainer_destroy(t);
+    return status;
+}
+
+void gm_trainer_destroy(gm_trainer *t)
+{
+    if (!t)
+        return;
+    gm_optimizer_destroy(t->optimizer);
+    gm_model_destroy(t->model);
+    gm_history_free(&t->history);
+    free(t->x);
+    free(t->z);
+    free(t->dz);
+    free(t->statistics);
+    free(t->order);
+    free(t);
+}
+
+gm_status gm_trainer_resume(gm_trainer *t, const char *folder, gm_error *error)
+{
+    char path[GM_RUN_PATH + 64];
+    gm_run_path(folder, "checkpoint.safetensors", path);
+    const gm_status status = gm_checkpoint_load(t->model, t->optimizer, path, &t->epoch, &t->step, error);
+    if (status != GM_OK)
+        return status;
+    if (t->step / t->steps_per_epoch != t->epoch)
+        return gm_error_set(error, GM_BAD_DATA,
+                            "%s: step %lld does not lie in epoch %lld of this configuration and data", path,
+                            (long long)t->step, (long long)t->epoch);
+    if (t->step >= t->steps)
+        return gm_error_set(error, GM_BAD_USAGE, "%s: all %lld epochs are done; pass --epochs with more to go on",
+                            folder, (long long)t->config->epochs);
+    t->first_step = t->saved_step = t->step;
+    return GM_OK;
+}
+
+gm_model *gm_trainer_model(gm_trainer *t)
+{
+    return t->model;
+}
+
+const gm_run_history *gm_trainer_history(const gm_trainer *t)
+{
+    return &t->history;
+}
+
+double gm_trainer_seconds(const gm_trainer *t)
+{
+    return t->seconds;
+}
+
+void gm_trainer_describe(const gm_trainer *t, FILE *out)
+{
+    int64_t trained = 0;
+    fprintf(out, "data: %s, %lld training rows of %lld numbers\n", t->dataset->name, (long long)t->dataset->train.rows,
+            (long long)t->dim);
+    fprintf(out, "model: %s, %lld -> %lld features -> %lld\n", gm_arch_name(t->model_options.arch), (long long)t->dim,
+            (long long)gm_model_feature_size(t->model), (long long)t->width);
+    for (int32_t i = 0; i < gm_model_parameter_count(t->model); i++) {
+        const gm_parameter parameter = gm_model_parameter(t->model, i);
+        fprintf(out, "  %-28s", parameter.name);
+        for (int32_t d = 0; d < parameter.dimensions; d++)
+            fprintf(out, "%s%lld", d ? " x " : " ", (long long)parameter.shape[d]);
+        fprintf(out, "%s\n", parameter.gradient ? "" : " (running statistics)");
+        trained += parameter.gradient ? parameter.count : 0;
+    }
+    const double mib = 1 << 20, n = (double)t->batch, d = (double)t->width;
+    const double loss = 6 * n * d * fmin(n, d);
+    const double step = (double)gm_model_flops(t->model, VIEWS * t->batch) + loss;
+    int64_t states = 0;
+    for (int32_t i = 0; i < gm_optimizer_state_count(t->optimizer); i++)
+        states += gm_optimizer_state(t->optimizer, i).count;
+    fprintf(out, "parameters: %lld\n", (long long)trained);
+    fprintf(out, "memory: model %.1f MiB, optimiser %.1f MiB, batch %.1f MiB, workspace %.1f MiB\n",
+            (double)gm_model_memory(t->model) / mib, (double)states * sizeof(float) / mib,
+            (double)buffer_bytes(t) / mib, (double)gm_context_workspace(t->context) / mib);
+    fprintf(out, "steps: %lld epochs x %lld = %lld, batch %lld\n", (long long)t->config->epochs,
+            (long long)t->steps_per_epoch, (long long)t->steps, (long long)t->batch);
+    fprintf(out, "operations: %.4g GFLOP a step (loss %.2g), %.4g TFLOP in all\n", 1e-9 * step, 1e-9 * loss,
+            1e-12 * step * (double)t->steps);
+}
+
+static bool all_finite(const float *values, int64_t count)
+{
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < count; i++)
+        wrong += !isfinite(values[i]);
+    return wrong == 0;
+}
+
+static gm_status diverged(const gm_trainer *t, const char *what, const char *remedy, gm_error *error)
+{
+    char path[GM_RUN_PATH + 64];
+    gm_run_path(t->run->folder, "checkpoint.safetensors", path);
+    return gm_error_set(error, GM_DIVERGED,
+                        "step %lld (epoch %lld): %s NaN or infinity; %s; the last good checkpoint is %s "
+                        "(step %lld)",
+                        (long long)t->step, (long long)t->epoch, what, remedy, path, (long long)t->saved_step);
+}
+
+static gm_status run_away(const gm_trainer *t, const char *what, gm_error *error)
+{
+    return diverged(t, what, "lower the learning rate or lengthen the warm-up", error);
+}
+
+/* Finds out whether a value that is not finite came with the data. */
+static gm_status forward_diverged(const gm_trainer *t, const int64_t *rows, const char *what, gm_error *error)
+{
+    for (int64_t i = 0; i < VIEWS * t->batch; i++)
+        if (!all_finite(t->x + i * t->dim, t->dim)) {
+            char row[64];
+            snprintf(row, sizeof row, "training row %lld holds", (long long)rows[i % t->batch]);
+            return diverged(t, row, "correct or remove it", error);
+        }
+    return run_away(t, what, error);
+}
+
+static gm_status save(gm_trainer *t, gm_error *error)
+{
+    for (int32_t i = 0; i < gm_model_parameter_count(t->model); i++) {
+        const gm_parameter parameter = gm_model_parameter(t->model, i);
+        if (!all_finite(parameter.value, parameter.count))
+            return run_away(t, "a weight is", error);
+    }
+    char path[GM_RUN_PATH + 64], previous[GM_RUN_PATH + 64], backbone[GM_RUN_PATH + 64];
+    gm_run_path(t->run->folder, "checkpoint.safetensors", path);
+    gm_run_path(t->run->folder, "checkpoint.previous.safetensors", previous);
+    gm_run_path(t->run->folder, "backbone.safetensors", backbone);
+    gm_status status =
+        gm_checkpoint_save(t->model, t->optimizer, &t->model_options, t->epoch, t->step, path, previous, error);
+    if (status == GM_OK && t->step > 0)
+        status = gm_backbone_save(t->model, &t->model_options, backbone, error);
+    t->saved_step = status == GM_OK ? t->step : t->saved_step;
+    return status;
+}
+
+static gm_status internal(gm_status status, const char *what, gm_error *error)
+{
+    return gm_error_set(error, status, "%s: %s", what, gm_status_string(status));
+}
+
+static gm_status make_views(gm_trainer *t, const int64_t *rows, gm_error *error)
+{
+    for (int32_t view = 0; view < VIEWS; view++) {
+        const gm_status status = gm_dataset_view_f32(t->dataset, &t->dataset->train, t->context,
+                                                     &t->config->augmentation, (uint64_t)t->config->seed, t->epoch,
+                                                     view, rows, t->batch, t->x + view * t->batch * t->dim, t->dim);
+        if (status != GM_OK)
+            return internal(status, "augmentation", error);
+    }
+    return GM_OK;
+}
+
+static gm_status correlation_tiles(const gm_trainer *t, int64_t tiles, float *c, gm_error *error)
+{
+    const gm_status status =
+        gm_cross_correlation_tiles_f32(t->context, t->batch, t->width, t->z, t->width, t->z + t->batch * t->width,
+                                       t->width, &t->loss_options, tiles, c, tiles);
+    return status == GM_OK ? GM_OK : internal(status, "cross-correlation", error);
+}
+
+static gm_status forward_and_loss(gm_trainer *t, const int64_t *rows, gm_barlow_result *result, gm_error *error)
+{
+    const int64_t half = t->batch * t->width;
+    gm_status status = gm_model_forward_f32(t->model, VIEWS, t->batch, t->x, t->dim, t->z, t->width);
+    if (status == GM_NOT_FINITE)
+        return forward_diverged(t, rows, "the model's output holds", error);
+    if (status != GM_OK)
+        return internal(status, "forward pass", error);
+    result->size = sizeof *result;
+    status = gm_barlow_loss_f32(t->context, t->batch, t->width, t->z, t->width, t->z + half, t->width, &t->loss_options,
+                                result, t->dz, t->width, t->dz + half, t->width);
+    if (status == GM_NOT_FINITE || (status == GM_OK && !isfinite(result->loss)))
+        return forward_diverged(t, rows, "the loss is", error);
+    return status == GM_OK ? GM_OK : internal(status, "loss", error);
+}
+
+static gm_status train_step(gm_trainer *t, const int64_t *rows, gm_error *error)
+{
+    const double begin = now();
+    gm_status status = make_views(t, rows, error);
+    const double data_wait = now() - begin;
+    gm_barlow_result result;
+    if (status == GM_OK)
+        status = forward_and_loss(t, rows, &result, error);
+    if (status != GM_OK)
+        return status;
+    const double rate = gm_schedule(t->step, t->warmup_steps, t->steps) * gm_config_rate_scale(t->config);
+    t->last = (gm_history_point){.step = (double)t->step,
+                                 .loss = result.loss,
+                                 .invariance = result.invariance,
+                                 .redundancy = result.redundancy,
+                                 .lr_weights = rate * t->config->learning_rate_weights,
+                                 .lr_biases = rate * t->config->learning_rate_biases};
+    status = gm_model_backward_f32(t->model, t->dz, t->width);
+    if (status == GM_OK)
+        status = gm_optimizer_step(t->optimizer, (float)t->last.lr_weights, (float)t->last.lr_biases);
+    if (status == GM_NOT_FINITE)
+        return run_away(t, "a gradient is", error);
+    if (status != GM_OK)
+        return internal(status, "backward pass", error);
+    const double seconds = now() - begin;
+    t->last.images_per_second = (double)t->batch / seconds;
+    gm_history_add_step(&t->history, &t->last);
+    t->sums.steps++;
+    t->sums.loss += result.loss;
+    t->sums.invariance += result.invariance;
+    t->sums.redundancy += result.redundancy;
+    t->sums.seconds += seconds;
+    t->sums.data_wait += data_wait;
+    t->sums.constant_columns = result.constant_columns;
+    return GM_OK;
+}
+
+static bool ending(const gm_trainer *t)
+{
+    return *t->run->stop || (t->run->max_time > 0 && now() - t->start >= t->run->max_time);
+}
+
+/* The progress after t->step steps; loss terms are those given. */
+static gm_progress_state progress_state(const gm_trainer *t, double loss, double invariance, double redundancy)
+{
+    const double a_step = t->sums.seconds / (double)t->sums.steps;
+    const gm_progress_state state = {
+        .epoch = t->epoch,
+        .epochs = t->config->epochs,
+        .step = t->step,
+        .steps = t->steps,
+        .loss = loss,
+        .invariance = invariance,
+        .redundancy = redundancy,
+        .images_per_second = (double)t->batch / a_step,
+        .lr = t->last.lr_weights,
+        .data_share = t->sums.data_wait / t->sums.seconds,
+        .remaining = a_step * (double)(t->steps - t->step),
+        .width = t->width,
+    };
+    return state;
+}
+
+static gm_status add_picture(gm_trainer *t, gm_progress_state *state, gm_error *error)
+{
+    const int64_t tiles = min_i64(min_i64(t->run->progress->tiles, LIVE_TILES), t->width);
+    if (tiles == 0)
+        return GM_OK;
+    state->tiles = tiles;
+    state->c = t->live;
+    return correlation_tiles(t, tiles, t->live, error);
+}
+
+static gm_status show_step(gm_trainer *t, gm_error *error)
+{
+    const double time = now();
+    if (!gm_progress_due(t->run->progress, time))
+        return GM_OK;
+    gm_progress_state state = progress_state(t, t->last.loss, t->last.invariance, t->last.redundancy);
+    const gm_status status = add_picture(t, &state, error);
+    if (status == GM_OK)
+        gm_progress_draw(t->run->progress, &state, time);
+    return status;
+}
+
+/* Steps to the end of the epoch, or until the run is to end. The last, partial batch of an epoch is dropped. */
+static gm_status run_epoch(gm_trainer *t, gm_error *error)
+{
+    memset(&t->sums, 0, sizeof t->sums);
+    gm_shuffle((uint64_t)t->config->seed, t->epoch, t->order, t->dataset->train.rows);
+    for (int64_t i = t->step % t->steps_per_epoch; i < t->steps_per_epoch; i++) {
+        gm_status status = train_step(t, t->order + i * t->batch, error);
+        if (status == GM_OK && t->step == t->first_step)
+            status = correlation_tiles(t, t->history.tiles, t->history.first_tiles, error);
+        if (status == GM_OK && t->step % t->run->print_freq == 0)
+            status = gm_run_log_step(&t->log, t->epoch, &t->last, now() - t->start, error);
+        if (status != GM_OK)
+            return status;
+        t->step++;
+        status = show_step(t, error);
+        t->stopping = ending(t);
+        if (status != GM_OK || t->stopping)
+            return status;
+    }
+    return GM_OK;
+}
+
+/* The smallest deviation of a column says whether features die, the off-diagonal mean whether they copy each other. */
+static gm_status watch_for_collapse(gm_trainer *t, gm_history_epoch *epoch, gm_error *error)
+{
+    const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
+    float *variance = t->statistics + VIEWS * t->width;
+    gm_status status =
+        gm_column_stats_f32(t->context, VIEWS * t->batch, t->width, t->z, t->width, &by_view, t->statistics, variance);
+    if (status != GM_OK)
+        return internal(status, "column statistics", error);
+    float smallest = variance[0];
+    for (int64_t j = 1; j < VIEWS * t->width; j++)
+        smallest = fminf(smallest, variance[j]);
+    epoch->smallest_deviation = sqrt(smallest);
+    status = correlation_tiles(t, t->history.tiles, t->history.last_tiles, error);
+    double diagonal;
+    gm_matrix_means(t->history.last_tiles, t->history.tiles, &diagonal, &epoch->mean_off_diagonal);
+    return status;
+}
+
+static gm_status finish_epoch(gm_trainer *t, gm_error *error)
+{
+    const double steps = (double)t->sums.steps;
+    gm_history_epoch epoch = t->sums;
+    epoch.epoch = t->epoch;
+    epoch.steps = t->step;
+    epoch.loss /= steps;
+    epoch.invariance /= steps;
+    epoch.redundancy /= steps;
+    epoch.images_per_second = steps * (double)t->batch / epoch.seconds;
+    gm_status status = watch_for_collapse(t, &epoch, error);
+    if (status == GM_OK)
+        status = gm_history_add_epoch(&t->history, &epoch, error);
+    if (status == GM_OK)
+        status = gm_run_log_epoch(&t->log, &epoch, error);
+    gm_progress_state state = progress_state(t, epoch.loss, epoch.invariance, epoch.redundancy);
+    if (status == GM_OK)
+        status = add_picture(t, &state, error);
+    if (status != GM_OK)
+        return status;
+    gm_progress_epoch(t->run->progress, &state);
+    t->epoch = t->step / t->steps_per_epoch; /* the same one if the run ends within it */
+    const bool last = t->step == t->steps || t->stopping;
+    if (last)
+        gm_progress_end(t->run->progress, &state);
+    return last || t->epoch % t->run->save_every == 0 ? save(t, error) : GM_OK;
+}
+
+gm_status gm_trainer_run(gm_trainer *t, const gm_trainer_run_options *options, gm_error *error)
+{
+    t->run = options;
+    t->start = now();
+    gm_status status = gm_run_log_open(&t->log, options->folder, options->command_line, t->step > 0, error);
+    if (status != GM_OK)
+        return status;
+    if (t->step == 0)
+        status = save(t, error);
+    while (status == GM_OK && t->step < t->steps && !t->stopping) {
+        status = run_epoch(t, error);
+        if (status == GM_OK)
+            status = finish_epoch(t, error);
+    }
+    gm_run_log_close(&t->log);
+    t->seconds = now() - t->start;
+    if (status == GM_OK && t->stopping && *options->stop)
+        return gm_error_set(error, GM_INTERRUPTED,
+                            "stopped after step %lld; everything up to there is saved in %s; --resume goes on",
+                            (long long)t->step, options->folder);
+    return status;
+}
