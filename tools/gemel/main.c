@@ -6,11 +6,13 @@
 #include <gemel/version.h>
 
 #include "command.h"
+#include "signals.h"
 
 static const struct {
     const char *name, *summary;
     gm_status (*run)(int argc, char **argv, gm_error *error);
 } commands[] = {
+    {"train", "train an encoder on two views of every sample", gm_command_train},
     {"bench", "time what the kernels save on this machine", gm_command_bench},
     {"info", "show the machine, the threads and the kernel chosen for each operation", gm_command_info},
 };
@@ -39,6 +41,8 @@ static int exit_code(gm_status status)
     case GM_DIVERGED:
     case GM_NOT_FINITE:
         return EXIT_DIVERGED;
+    case GM_INTERRUPTED:
+        return 128 + *gm_signals_caught();
     default:
         return EXIT_OTHER;
     }

@@ -1,0 +1,421 @@
+/* The built command, as people run it: exit codes, messages, files. GEMEL_COMMAND names the program, behind the words
+ * of an emulator if it needs one. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "formats/safetensors.h"
+#include "support/files.h"
+#include "support/support.h"
+
+enum { ROWS = 96, DIM = 24, MOST_ARGUMENTS = 24, OUTPUT = 16384 };
+
+static test_folder home;
+
+static size_t get(const char *path, char *bytes, size_t most)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
+    const size_t size = fread(bytes, 1, most - 1, file);
+    bytes[size] = '\0';
+    fclose(file);
+    return size;
+}
+
+static void put_npy(const char *path, const char *type, const char *shape, const void *data, size_t size)
+{
+    char bytes[128 + sizeof(float) * ROWS * DIM], fields[96];
+    snprintf(fields, sizeof fields, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
+    memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+    snprintf(bytes + 10, 119, "%-117s\n", fields);
+    memcpy(bytes + 128, data, size);
+    test_write(path, bytes, 128 + size);
+}
+
+/* A small MNIST: images of 8 x 8 noise in two classes, files plain or as .gz. */
+static void put_images(const char *folder, unsigned char kind_of_magic)
+{
+    test_random random = test_random_create(2);
+    unsigned char images[16 + 64 * ROWS] = {0, 0, 8, kind_of_magic, 0, 0, 0, ROWS, 0, 0, 0, 8, 0, 0, 0, 8};
+    unsigned char labels[8 + ROWS] = {0, 0, 8, 1, 0, 0, 0, ROWS};
+    for (int i = 0; i < 64 * ROWS; i++)
+        images[16 + i] = (unsigned char)(128 * test_random_uniform(&random) + 100 * (i / 64 % 2));
+    for (int i = 0; i < ROWS; i++)
+        labels[8 + i] = (unsigned char)(i % 2);
+    static const char *const names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                        "t10k-labels-idx1-ubyte"};
+    mkdir(folder, 0777);
+    for (int i = 0; i < 4; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s.gz", folder, names[i]);
+        test_write_gzip(path, i % 2 ? labels : images, i % 2 ? sizeof labels : sizeof images);
+    }
+}
+
+static void cut_in_half(const char *path)
+{
+    struct stat about;
+    ck_assert_int_eq(stat(path, &about), 0);
+    ck_assert_int_eq(truncate(path, about.st_size / 2), 0);
+}
+
+static void enter(void)
+{
+    home = test_folder_create();
+    ck_assert_int_eq(chdir(home.path), 0);
+    unsetenv("GEMEL_ISA");
+    unsetenv("OMP_NUM_THREADS");
+    test_random random = test_random_create(1);
+    float x[ROWS * DIM];
+    test_fill_normal(&random, x, ROWS * DIM, 0, 1);
+    put_npy("good.npy", "<f4", "(96, 24)", x, sizeof x);
+    put_npy("one.npy", "<f4", "(1, 24)", x, sizeof(float) * DIM);
+    put_npy("flat.npy", "<f4", "(2304,)", x, sizeof x);
+    put_npy("objects.npy", "|O", "(96, 24)", x, sizeof x);
+    put_npy("short.npy", "<f4", "(96, 24)", x, sizeof x / 2);
+    x[40 * DIM + 3] = NAN;
+    put_npy("nan.npy", "<f4", "(96, 24)", x, sizeof x);
+    put_images("images", 3);
+    put_images("magic", 4);
+    put_images("cut", 3);
+    cut_in_half("cut/train-images-idx3-ubyte.gz");
+    mkdir("empty", 0777);
+    mkdir("occupied", 0777);
+    test_write("occupied/letter.txt", "mine", 4);
+    test_write("broken.json", "{\"epochs\": ", 11);
+    test_write("unknown.json", "{\"epochs\": 2, \"momentums\": 1}", 29);
+    test_write("far.json", "{\"data\": \"good.npy\", \"batch_size\": 4096}", 40);
+}
+
+static void leave(void)
+{
+    ck_assert_int_eq(chdir("/"), 0);
+    test_folder_remove(&home);
+}
+
+/* Starts gemel with words separated by single spaces; standard output and error go to `output.txt`. */
+static pid_t start(const char *words, rlim_t most_bytes, const char *standard_output)
+{
+    char copy[1024], *arguments[MOST_ARGUMENTS + 1] = {NULL}, *rest;
+    ck_assert_ptr_nonnull(getenv("GEMEL_COMMAND"));
+    snprintf(copy, sizeof copy, "%s %s", getenv("GEMEL_COMMAND"), words);
+    int count = 0;
+    for (char *word = strtok_r(copy, " ", &rest); word && count < MOST_ARGUMENTS; word = strtok_r(NULL, " ", &rest))
+        arguments[count++] = word;
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child > 0)
+        return child;
+    const struct rlimit limit = {most_bytes, most_bytes};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const int file = open("output.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    dup2(standard_output ? open(standard_output, O_WRONLY) : file, STDOUT_FILENO);
+    dup2(file, STDERR_FILENO);
+    execvp(arguments[0], arguments);
+    _exit(99);
+}
+
+static int finish(pid_t child, char output[OUTPUT])
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    get("output.txt", output, OUTPUT);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int gemel(const char *words, char output[OUTPUT])
+{
+    return finish(start(words, RLIM_INFINITY, NULL), output);
+}
+
+static const struct {
+    const char *words, *variable, *value;
+    int code;
+    const char *message;
+} usage_cases[] = {
+    {"", 0, 0, 2, "Usage: gemel COMMAND"},
+    {"frobnicate", 0, 0, 2, "no command 'frobnicate'"},
+    {"--help", 0, 0, 0, "train an encoder"},
+    {"--version", 0, 0, 0, "gemel 0."},
+    {"info", 0, 0, 0, "isa: "},
+    {"info", "GEMEL_ISA", "scalar", 0, "isa: scalar"},
+    {"info", "GEMEL_ISA", "avx9", 2, "available here: scalar"},
+    {"info --isa=avx9", 0, 0, 2, "available: scalar"},
+    {"info --threads=0", 0, 0, 2, "--threads 0: not a number from 1"},
+    {"info", "OMP_NUM_THREADS", "none", 2, "OMP_NUM_THREADS=none"},
+    {"info now", 0, 0, 2, "Too many arguments"},
+    {"train --help", 0, 0, 0, "Defaults by kind of data:"},
+    {"train", 0, 0, 2, "gemel train fashion-mnist"},
+    {"train good.npy --frobnicate", 0, 0, 2, "unrecognized option"},
+    {"train good.npy one.npy", 0, 0, 2, "one.npy is too much"},
+    {"train good.npy --epochs=many", 0, 0, 2, "--epochs many: expected a whole number"},
+    {"train good.npy --batch-size=1", 0, 0, 2, "--batch-size 1: expected a whole number from 2"},
+    {"train good.npy --arch=resnet50", 0, 0, 2, "one of mlp, axon"},
+    {"train good.npy --max-time=soon", 0, 0, 2, "--max-time soon"},
+    {"train good.npy --matrix=maybe", 0, 0, 2, "auto, on or off"},
+    {"train good.npy --augmentation=imagenet --dry-run", 0, 0, 2, "imagenet"},
+    {"train good.npy --threads=0", 0, 0, 2, "--threads 0"},
+    {"train good.npy", "GEMEL_ISA", "avx9", 2, "GEMEL_ISA=avx9: no such instruction set; available here: scalar"},
+    {"train good.npy --batch-size=97", 0, 0, 2, "96 training rows; pass --batch-size 96 or less"},
+    {"train --config=far.json", 0, 0, 2, "batch-size 4096: the data set has 96"},
+    {"train good.npy --batch-size=32 --checkpoint-dir=occupied", 0, 0, 2, "occupied: this folder is not empty"},
+    {"train good.npy --config=broken.json", 0, 0, 3, "broken.json: line 1"},
+    {"train good.npy --config=unknown.json", 0, 0, 3, "unknown key \"momentums\""},
+    {"train good.npy --config=absent.json", 0, 0, 3, "absent.json"},
+    {"train absent.npy", 0, 0, 3, "absent.npy"},
+    {"train nonsense", 0, 0, 3, "nonsense"},
+    {"train one.npy", 0, 0, 3, "one.npy: 1 training row"},
+    {"train flat.npy", 0, 0, 3, "flat.npy: has shape"},
+    {"train objects.npy", 0, 0, 3, "objects.npy: holds objects"},
+    {"train short.npy", 0, 0, 3, "short.npy"},
+    {"train empty", 0, 0, 3, "train-images-idx3-ubyte"},
+    {"train cut", 0, 0, 3, "cut/train-images-idx3-ubyte.gz"},
+    {"train magic", 0, 0, 3, "magic/train-images-idx3-ubyte.gz"},
+    {"train good.npy --batch-size=32 --checkpoint-dir=/proc/run", 0, 0, 1, "/proc/run"},
+    {"train good.npy --batch-size=32 --checkpoint-dir=good.npy/run", 0, 0, 1, "good.npy/run"},
+    {"train --resume", 0, 0, 2, "--resume takes the folder of one run"},
+    {"train absent --resume", 0, 0, 3, "absent/config.json"},
+    {"train good.npy --batch-size=32 --dry-run", 0, 0, 0, "parameters: "},
+};
+
+START_TEST(usage_and_bad_input)
+{
+    char output[OUTPUT];
+    enter();
+    if (usage_cases[_i].variable)
+        setenv(usage_cases[_i].variable, usage_cases[_i].value, 1);
+    const int code = gemel(usage_cases[_i].words, output);
+    ck_assert_msg(code == usage_cases[_i].code && strstr(output, usage_cases[_i].message),
+                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", usage_cases[_i].words, code,
+                  usage_cases[_i].code, usage_cases[_i].message, output);
+    ck_assert_msg(access("runs", F_OK) == -1, "gemel %s made a folder", usage_cases[_i].words);
+    leave();
+}
+END_TEST
+
+#define SMALL "--batch-size=32 --hidden-size=32 --projection-dim=48 --no-evaluation"
+
+static bool same_files(const char *a, const char *b)
+{
+    static char bytes[2][1 << 21];
+    const size_t size = get(a, bytes[0], sizeof bytes[0]);
+    return size > 0 && size < sizeof bytes[0] - 1 && size == get(b, bytes[1], sizeof bytes[1]) &&
+           !memcmp(bytes[0], bytes[1], size);
+}
+
+static void train_into(const char *folder, const char *words)
+{
+    char command[1024], output[OUTPUT];
+    snprintf(command, sizeof command, "train %s --checkpoint-dir=%s", words, folder);
+    const int code = gemel(command, output);
+    ck_assert_msg(code == 0, "gemel %s: exit code %d: %s", command, code, output);
+}
+
+/* Same seed and instruction set: same bytes for any number of threads, again, and from the run's own config.json. */
+START_TEST(runs_repeat_bit_for_bit)
+{
+    static const char *const runs[] = {"good.npy --arch=axon", "good.npy --arch=mlp --optimizer=lars",
+                                       "images --arch=mlp", "images --arch=axon --optimizer=sgd"};
+    char words[512];
+    enter();
+    snprintf(words, sizeof words, "%s " SMALL " --epochs=3 --seed=5 --threads=1", runs[_i]);
+    train_into("first", words);
+    train_into("again", words);
+    snprintf(words, sizeof words, "%s " SMALL " --epochs=3 --seed=5 --threads=2", runs[_i]);
+    train_into("two", words);
+    train_into("copy", "--config=first/config.json --no-evaluation --threads=2");
+    snprintf(words, sizeof words, "%s " SMALL " --epochs=3 --seed=6", runs[_i]);
+    train_into("other", words);
+    static const char *const copies[] = {"again", "two", "copy"};
+    for (int i = 0; i < 3; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/backbone.safetensors", copies[i]);
+        ck_assert_msg(same_files("first/backbone.safetensors", path), "%s", path);
+        snprintf(path, sizeof path, "%s/checkpoint.safetensors", copies[i]);
+        ck_assert_msg(same_files("first/checkpoint.safetensors", path), "%s", path);
+    }
+    ck_assert(!same_files("first/backbone.safetensors", "other/backbone.safetensors"));
+    leave();
+}
+END_TEST
+
+START_TEST(a_run_leaves_its_files)
+{
+    char output[OUTPUT];
+    enter();
+    ck_assert_int_eq(gemel("train good.npy --batch-size=32 --epochs=4 --print-freq=2 --matrix=on --no-evaluation "
+                           "--quiet",
+                           output),
+                     0);
+    ck_assert_str_eq(output, "checkpoint: runs/good-1/checkpoint.safetensors\n"
+                             "backbone: runs/good-1/backbone.safetensors\n");
+    get("runs/good-1/config.json", output, sizeof output);
+    ck_assert_ptr_nonnull(strstr(output, "\"arch\": \"axon\""));
+    get("runs/good-1/stats.txt", output, sizeof output);
+    ck_assert(!strncmp(output, "gemel train good.npy --batch-size=32", 36));
+    ck_assert_ptr_nonnull(strstr(output, "\n{\"epoch\": 3, \"step\": 10, \"lr_weights\": "));
+    get("runs/good-1/metrics.csv", output, sizeof output);
+    ck_assert_ptr_nonnull(strstr(output, "\n3,12,"));
+    gm_error error = {GM_OK, ""};
+    gm_safetensors *file;
+    ck_assert_msg(gm_safetensors_open("runs/good-1/checkpoint.safetensors", &file, &error) == GM_OK, "%s",
+                  error.message);
+    ck_assert_str_eq(gm_safetensors_metadata(file, "step"), "12");
+    ck_assert_str_eq(gm_safetensors_metadata(file, "epoch"), "4");
+    gm_safetensors_close(file);
+    ck_assert_int_eq(gm_safetensors_open("runs/good-1/checkpoint.previous.safetensors", &file, &error), GM_OK);
+    ck_assert_str_eq(gm_safetensors_metadata(file, "step"), "9");
+    gm_safetensors_close(file);
+    ck_assert_int_eq(gemel("train good.npy " SMALL " --epochs=1 --matrix=on", output), 0);
+    ck_assert_ptr_nonnull(strstr(output, "epoch 1/1  step 3/3 100%  loss "));
+    ck_assert_ptr_nonnull(strstr(output, "cross-correlation of the two views"));
+    ck_assert_ptr_nonnull(strstr(output, "backbone: runs/good-2/"));
+    ck_assert_ptr_null(strchr(output, '\033'));
+    leave();
+}
+END_TEST
+
+START_TEST(nan_in_the_input_ends_the_run_and_keeps_the_checkpoint)
+{
+    char output[OUTPUT];
+    enter();
+    ck_assert_int_eq(gemel("train nan.npy " SMALL " --epochs=9 --checkpoint-dir=run", output), 4);
+    ck_assert_ptr_nonnull(strstr(output, "training row 40 holds NaN"));
+    ck_assert_ptr_nonnull(strstr(output, "the last good checkpoint is run/checkpoint.safetensors (step 0)"));
+    gm_error error = {GM_OK, ""};
+    gm_safetensors *file;
+    ck_assert_int_eq(gm_safetensors_open("run/checkpoint.safetensors", &file, &error), GM_OK);
+    gm_safetensors_close(file);
+    leave();
+}
+END_TEST
+
+START_TEST(a_rate_too_high_ends_the_run)
+{
+    char output[OUTPUT];
+    enter();
+    ck_assert_int_eq(gemel("train good.npy " SMALL
+                           " --optimizer=sgd --learning-rate=1e6 --scale-loss=1e12 --epochs=50 --warmup-epochs=0 "
+                           "--checkpoint-dir=run",
+                           output),
+                     4);
+    ck_assert_ptr_nonnull(strstr(output, "NaN or infinity; lower the learning rate"));
+    leave();
+}
+END_TEST
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && !strcmp(text + strlen(text) - strlen(end), end);
+}
+
+/* A file that may not grow is what a full disk looks like from here. */
+START_TEST(a_full_disk_is_reported)
+{
+    char output[OUTPUT];
+    enter();
+    const pid_t child = start("train good.npy " SMALL " --checkpoint-dir=run", 8192, NULL);
+    ck_assert_int_eq(finish(child, output), 1);
+    ck_assert_ptr_nonnull(strstr(output, "run/checkpoint.safetensors"));
+    DIR *folder = opendir("run");
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
+        ck_assert_msg(!ends_with(entry->d_name, ".safetensors") && !ends_with(entry->d_name, ".tmp"), "%s",
+                      entry->d_name);
+    closedir(folder);
+    ck_assert_int_eq(finish(start("info", RLIM_INFINITY, "/dev/full"), output), 1);
+    ck_assert_ptr_nonnull(strstr(output, "standard output"));
+    leave();
+}
+END_TEST
+
+static bool wait_for(const char *path)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (!access(path, F_OK))
+            return true;
+        const struct timespec pause = {0, 10000000};
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+START_TEST(signals_save_and_stop)
+{
+    const struct {
+        int number, code;
+    } cases[] = {{SIGINT, 130}, {SIGTERM, 143}};
+    char output[OUTPUT];
+    enter();
+    const pid_t child =
+        start("train good.npy " SMALL " --epochs=8000000 --save-every=1000000 --quiet --checkpoint-dir=run",
+              RLIM_INFINITY, NULL);
+    ck_assert(wait_for("run/checkpoint.safetensors"));
+    ck_assert_int_eq(kill(child, cases[_i].number), 0);
+    ck_assert_int_eq(finish(child, output), cases[_i].code);
+    ck_assert_ptr_nonnull(strstr(output, "everything up to there is saved in run"));
+    ck_assert_int_eq(access("run/backbone.safetensors", F_OK), 0);
+    leave();
+}
+END_TEST
+
+/* Stopped again and again wherever the time runs out, resumed with another number of threads: the same bytes at the
+ * end.
+ */
+START_TEST(a_resumed_run_ends_as_if_never_stopped)
+{
+    static const char *const runs[] = {"good.npy --arch=axon --optimizer=adam", "images --arch=mlp --optimizer=lars"};
+    char words[512], output[OUTPUT];
+    enter();
+    snprintf(words, sizeof words, "%s " SMALL " --epochs=40 --save-every=100 --quiet", runs[_i]);
+    train_into("whole", words);
+    train_into("run", strcat(words, " --threads=1 --max-time=0.01s"));
+    ck_assert(!same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
+    ck_assert_int_eq(gemel("train run --resume --no-evaluation --seed=3", output), 2);
+    ck_assert_ptr_nonnull(strstr(output, "--seed: a resumed run keeps its settings"));
+    while (gemel("train run --resume --no-evaluation --quiet --save-every=100 --threads=2 --max-time=0.05s", output) ==
+           0)
+        continue;
+    ck_assert_msg(strstr(output, "all 40 epochs are done; pass --epochs"), "%s", output);
+    ck_assert(same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
+    ck_assert(same_files("whole/backbone.safetensors", "run/backbone.safetensors"));
+    ck_assert(same_files("whole/config.json", "run/config.json"));
+    ck_assert_int_eq(gemel("train run --resume --no-evaluation --quiet --epochs=42", output), 0);
+    leave();
+}
+END_TEST
+
+START_TEST(time_can_be_limited)
+{
+    enter();
+    train_into("run", "good.npy " SMALL " --epochs=8000000 --max-time=0.3s --save-every=1000000 --quiet");
+    ck_assert_int_eq(access("run/backbone.safetensors", F_OK), 0);
+    leave();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("command");
+    TCase *tests = tcase_create("command");
+    tcase_add_loop_test(tests, usage_and_bad_input, 0, sizeof usage_cases / sizeof *usage_cases);
+    tcase_add_loop_test(tests, runs_repeat_bit_for_bit, 0, 4);
+    tcase_add_test(tests, a_run_leaves_its_files);
+    tcase_add_test(tests, nan_in_the_input_ends_the_run_and_keeps_the_checkpoint);
+    tcase_add_test(tests, a_rate_too_high_ends_the_run);
+    tcase_add_test(tests, a_full_disk_is_reported);
+    tcase_add_loop_test(tests, signals_save_and_stop, 0, 2);
+    tcase_add_loop_test(tests, a_resumed_run_ends_as_if_never_stopped, 0, 2);
+    tcase_add_test(tests, time_can_be_limited);
+    suite_add_tcase(suite, tests);
+    return test_run(suite);
+}

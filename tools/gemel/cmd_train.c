@@ -1,0 +1,361 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "signals.h"
+#include "support/file.h"
+#include "support/parse.h"
+#include "train/run_folder.h"
+#include "train/trainer.h"
+
+static const char doc[] =
+    "Train an encoder on two views of every sample, without labels, and measure what it learned."
+    "\vDATA is fashion-mnist (Debian's package dataset-fashion-mnist), mnist, a folder with the four "
+    "idx files, a .npy file of float32, float16 or uint8 rows, or synthetic.\n\n"
+    "A run leaves config.json, stats.txt, metrics.csv, checkpoint.safetensors, "
+    "backbone.safetensors and report.html in its folder. Ctrl-C saves and stops; a second one "
+    "stops at once.\n";
+
+/* Keys below CONFIG_KEY belong to this file, CONFIG_KEY + i is the i-th field of the configuration. */
+enum {
+    CONFIG_KEY = 0x1000,
+    KEY_CONFIG = 0x100,
+    KEY_CHECKPOINT_DIR,
+    KEY_OVERWRITE,
+    KEY_RESUME,
+    KEY_PRINT_FREQ,
+    KEY_SAVE_EVERY,
+    KEY_MAX_TIME,
+    KEY_MATRIX,
+    KEY_DRY_RUN,
+    KEY_NO_EVALUATION,
+};
+
+static const struct argp_option run_options[] = {
+    {0, 0, 0, 0, "The run:", 1},
+    {"config", KEY_CONFIG, "FILE", 0, "Take settings from a run's config.json; flags and DATA override it", 0},
+    {"checkpoint-dir", KEY_CHECKPOINT_DIR, "FOLDER", 0, "Folder of the run (default: runs/NAME-N)", 0},
+    {"overwrite", KEY_OVERWRITE, 0, 0, "Replace the run that is in the folder", 0},
+    {"resume", KEY_RESUME, 0, 0,
+     "Go on with the run in the folder that DATA or --checkpoint-dir names; of the settings only "
+     "--epochs may change",
+     0},
+    {"print-freq", KEY_PRINT_FREQ, "N", 0, "Steps between two lines of stats.txt (100)", 0},
+    {"save-every", KEY_SAVE_EVERY, "N", 0, "Epochs between two checkpoints (1)", 0},
+    {"max-time", KEY_MAX_TIME, "TIME", 0, "End training after a time as 90s, 15m or 8h", 0},
+    {"matrix", KEY_MATRIX, "auto|on|off", 0,
+     "Show the cross-correlation matrix: live on a terminal (auto), also as text "
+     "after every epoch elsewhere (on), or never (off)",
+     0},
+    {"dry-run", KEY_DRY_RUN, 0, 0, "Print shapes, memory and operations; write nothing", 0},
+    {"no-evaluation", KEY_NO_EVALUATION, 0, 0, "End after training, without accuracies and report", 0},
+};
+
+/* Headings of the help, each before the field that it begins with. */
+static const struct {
+    const char *field, *heading;
+} sections[] = {
+    {"labels", "Data:"},
+    {"arch", "Model:"},
+    {"normalization", "Loss:"},
+    {"optimizer", "Optimisation:"},
+    {"augmentation", "Augmentation, each step fires independently for each view:"},
+};
+
+enum {
+    RUN_OPTIONS = sizeof run_options / sizeof run_options[0],
+    SECTIONS = sizeof sections / sizeof sections[0],
+};
+
+typedef struct train_arguments {
+    gm_common_options common;
+    gm_train_config flags; /* what the command line sets */
+    const char *config, *checkpoint_dir;
+    bool overwrite, resume, dry_run, no_evaluation;
+    int64_t print_freq, save_every;
+    double max_time;
+    gm_matrix_mode matrix;
+} train_arguments;
+
+static void set_field(train_arguments *a, int32_t field, const char *text, struct argp_state *state)
+{
+    gm_error error;
+    if (gm_config_set(&a->flags, field, text, &error) != GM_OK)
+        argp_error(state, "--%s", error.message);
+}
+
+static void set_number(const char *flag, const char *text, int64_t *value, struct argp_state *state)
+{
+    if (!gm_parse_int64(text, 1, INT64_MAX, value))
+        argp_error(state, "--%s %s: expected a whole number from 1 on", flag, text);
+}
+
+static void set_matrix(const char *text, gm_matrix_mode *mode, struct argp_state *state)
+{
+    static const char *const names[] = {[GM_MATRIX_AUTO] = "auto", [GM_MATRIX_ON] = "on", [GM_MATRIX_OFF] = "off"};
+    for (int i = 0; i <= GM_MATRIX_OFF; i++)
+        if (!strcmp(text, names[i])) {
+            *mode = (gm_matrix_mode)i;
+            return;
+        }
+    argp_error(state, "--matrix %s: expected auto, on or off", text);
+}
+
+static error_t parse_train(int key, char *argument, struct argp_state *state)
+{
+    train_arguments *a = state->input;
+    if (key >= CONFIG_KEY && key < CONFIG_KEY + gm_config_field_count()) {
+        set_field(a, key - CONFIG_KEY, argument, state);
+        return 0;
+    }
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->common;
+        return 0;
+    case KEY_CONFIG:
+        a->config = argument;
+        return 0;
+    case KEY_CHECKPOINT_DIR:
+        a->checkpoint_dir = argument;
+        return 0;
+    case KEY_OVERWRITE:
+        a->overwrite = true;
+        return 0;
+    case KEY_RESUME:
+        a->resume = true;
+        return 0;
+    case KEY_PRINT_FREQ:
+        set_number("print-freq", argument, &a->print_freq, state);
+        return 0;
+    case KEY_SAVE_EVERY:
+        set_number("save-every", argument, &a->save_every, state);
+        return 0;
+    case KEY_MAX_TIME:
+        if (!gm_parse_duration(argument, &a->max_time))
+            argp_error(state, "--max-time %s: expected a time as 90s, 15m or 8h", argument);
+        return 0;
+    case KEY_MATRIX:
+        set_matrix(argument, &a->matrix, state);
+        return 0;
+    case KEY_DRY_RUN:
+        a->dry_run = true;
+        return 0;
+    case KEY_NO_EVALUATION:
+        a->no_evaluation = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0)
+            argp_error(state, "one data set at a time: %s is too much", argument);
+        else
+            set_field(a, gm_config_find("data"), argument, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Appends the table of defaults to the help. */
+static char *filter_help(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)text;
+    char *extended = NULL;
+    size_t size;
+    FILE *out = open_memstream(&extended, &size);
+    if (!out)
+        return (char *)text;
+    fprintf(out, "%s\n", text);
+    gm_config_print_defaults(out);
+    return fclose(out) ? (char *)text : extended;
+}
+
+/* Appends the flags of the configuration, which come from its table; DATA is an argument, not a flag. */
+static void list_fields(struct argp_option *options)
+{
+    int group = 1; /* that of run_options */
+    for (int32_t i = 0; i < gm_config_field_count(); i++) {
+        const gm_field *field = gm_config_field(i);
+        for (int j = 0; j < SECTIONS; j++)
+            if (!strcmp(sections[j].field, field->name))
+                *options++ = (struct argp_option){0, 0, 0, 0, sections[j].heading, ++group};
+        if (i != gm_config_find("data"))
+            *options++ = (struct argp_option){field->name, CONFIG_KEY + i, field->argument, 0, field->help, 0};
+    }
+}
+
+static void parse_arguments(int argc, char **argv, train_arguments *a)
+{
+    struct argp_option options[RUN_OPTIONS + SECTIONS + GM_CONFIG_MOST_FIELDS + 1] = {{0}};
+    memcpy(options, run_options, sizeof run_options);
+    list_fields(options + RUN_OPTIONS);
+    const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
+    const struct argp parser = {options, parse_train, "[DATA]", doc, children, filter_help, 0};
+    argp_parse(&parser, argc, argv, 0, 0, a);
+}
+
+/* A resumed run has its settings from its own folder. */
+static gm_status collect_resumed(const train_arguments *a, const char *folder, gm_train_config *config, gm_error *error)
+{
+    const int32_t data = gm_config_find("data"), epochs = gm_config_find("epochs");
+    for (int32_t i = 0; i < gm_config_field_count(); i++)
+        if (a->flags.set[i] && i != data && i != epochs)
+            return gm_error_set(error, GM_BAD_USAGE,
+                                "--%s: a resumed run keeps its settings, all but --epochs; leave it "
+                                "out, or begin a new run with --config",
+                                gm_config_field(i)->name);
+    char path[GM_RUN_PATH + 64];
+    gm_run_path(folder, "config.json", path);
+    const gm_status status = gm_config_read(path, config, error);
+    if (status == GM_OK && a->flags.set[epochs])
+        config->epochs = a->flags.epochs;
+    return status;
+}
+
+/* Settings from --config, then the flags over them. */
+static gm_status collect_config(const train_arguments *a, gm_train_config *config, gm_error *error)
+{
+    if (a->config) {
+        const gm_status status = gm_config_read(a->config, config, error);
+        if (status != GM_OK)
+            return status;
+    }
+    gm_config_overlay(config, &a->flags);
+    if (!config->set[gm_config_find("data")])
+        return gm_error_set(error, GM_BAD_USAGE, "no data set; begin with: gemel train fashion-mnist");
+    return GM_OK;
+}
+
+/* The folder of a run to resume: DATA or --checkpoint-dir, NULL unless it is exactly one of them. */
+static const char *resumed_folder(const train_arguments *a)
+{
+    const char *data = a->flags.set[gm_config_find("data")] ? a->flags.data : NULL;
+    return !data || !a->checkpoint_dir ? (data ? data : a->checkpoint_dir) : NULL;
+}
+
+static gm_status collect(const train_arguments *a, gm_train_config *config, gm_error *error)
+{
+    gm_config_init(config);
+    if (!a->resume)
+        return collect_config(a, config, error);
+    const char *folder = resumed_folder(a);
+    if (!folder || a->config || a->overwrite)
+        return gm_error_set(error, GM_BAD_USAGE,
+                            "--resume takes the folder of one run, without --config and --overwrite: "
+                            "gemel train runs/NAME-1 --resume");
+    return collect_resumed(a, folder, config, error);
+}
+
+static gm_status open_data(gm_train_config *config, gm_dataset **dataset, gm_error *error)
+{
+    gm_dataset_options options = gm_dataset_default_options();
+    options.labels = config->set[gm_config_find("labels")] ? config->labels : NULL;
+    options.val_split = config->val_split;
+    options.seed = (uint64_t)config->seed;
+    gm_status status = gm_command_dataset(config->data, &options, dataset, error);
+    if (status == GM_OK)
+        status = gm_config_resolve(config, (*dataset)->kind, error);
+    if (status == GM_OK)
+        status = gm_config_check_rows(config, (*dataset)->train.rows, error);
+    return status;
+}
+
+static gm_status write_config(const gm_train_config *config, const char *folder, gm_error *error)
+{
+    char path[GM_RUN_PATH + 64];
+    gm_run_path(folder, "config.json", path);
+    char *text = gm_config_json(config);
+    if (!text)
+        return gm_error_set(error, GM_BAD_USAGE, "%s: a path in the configuration is not UTF-8; rename the file", path);
+    const gm_status status = gm_file_write(path, text, strlen(text), error);
+    free(text);
+    return status;
+}
+
+static char *join(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    for (int i = 0; i < argc; i++)
+        fprintf(out, "%s%s", i ? " " : "", argv[i]);
+    return fclose(out) ? NULL : text;
+}
+
+static gm_status train(const train_arguments *a, gm_trainer *trainer, const char *folder, const char *command_line,
+                       gm_error *error)
+{
+    gm_progress progress;
+    gm_progress_init(&progress, a->common.quiet ? NULL : stdout, a->matrix);
+    const gm_trainer_run_options options = {
+        .folder = folder,
+        .command_line = command_line,
+        .print_freq = a->print_freq,
+        .save_every = a->save_every,
+        .max_time = a->max_time,
+        .stop = gm_signals_caught(),
+        .progress = &progress,
+    };
+    gm_signals_catch();
+    const gm_status status = gm_trainer_run(trainer, &options, error);
+    gm_signals_release();
+    return status;
+}
+
+static gm_status resume(const train_arguments *a, gm_trainer *trainer, char folder[GM_RUN_PATH], gm_error *error)
+{
+    snprintf(folder, GM_RUN_PATH, "%s", resumed_folder(a));
+    return gm_trainer_resume(trainer, folder, error);
+}
+
+static gm_status run(const train_arguments *a, const char *command_line, gm_error *error)
+{
+    gm_context *context = NULL;
+    gm_dataset *dataset = NULL;
+    gm_trainer *trainer = NULL;
+    gm_train_config config;
+    char folder[GM_RUN_PATH];
+    gm_status status = collect(a, &config, error);
+    if (status == GM_OK)
+        status = gm_command_context(&a->common, &context, error);
+    if (status == GM_OK)
+        status = open_data(&config, &dataset, error);
+    if (status == GM_OK)
+        status = gm_trainer_create(context, dataset, &config, &trainer, error);
+    if (status != GM_OK)
+        goto end;
+    if (a->dry_run) {
+        gm_trainer_describe(trainer, stdout);
+        goto end;
+    }
+    status = a->resume ? resume(a, trainer, folder, error)
+                       : gm_run_folder_create(a->checkpoint_dir, dataset->name, a->overwrite, folder, error);
+    if (status == GM_OK)
+        status = write_config(&config, folder, error);
+    if (status == GM_OK)
+        status = train(a, trainer, folder, command_line, error);
+    if (status != GM_OK)
+        goto end;
+    printf("checkpoint: %s/checkpoint.safetensors\nbackbone: %s/backbone.safetensors\n", folder, folder);
+end:
+    gm_trainer_destroy(trainer);
+    gm_dataset_close(dataset);
+    gm_context_destroy(context);
+    return status;
+}
+
+gm_status gm_command_train(int argc, char **argv, gm_error *error)
+{
+    train_arguments arguments = {.common = gm_common_defaults(), .print_freq = 100, .save_every = 1};
+    gm_config_init(&arguments.flags);
+    char *command_line = join(argc, argv);
+    if (!command_line)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the command line");
+    parse_arguments(argc, argv, &arguments);
+    const gm_status status = run(&arguments, command_line, error);
+    free(command_line);
+    return status;
+}
