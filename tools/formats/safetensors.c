@@ -83,8 +83,8 @@ static gm_status add_metadata(json_t *header, const char *path, int64_t count, c
     for (int64_t i = 0; i < count; i++)
         if (!put(object, metadata[i].key, json_string(metadata[i].value))) {
             json_decref(object);
-            return gm_error_set(error, GM_INVALID_ARGUMENT, "%s: metadata entry %lld is not text in UTF-8", path,
-                                (long long)i);
+            return gm_error_set(error, GM_INVALID_ARGUMENT,
+                                "%s: metadata entry %lld is not text in UTF-8, or memory is out", path, (long long)i);
         }
     return put(header, metadata_key, object)
                ? GM_OK
@@ -123,6 +123,20 @@ static gm_status write_file(const char *path, const char *text, int64_t count, c
     return gm_file_commit(&writer, error);
 }
 
+/* The header as text, in the order of insertion; NULL without memory. jansson 2.14 can leave out a key whose allocation
+ * fails and go on, so the text is trusted only when it reads as what was meant. */
+static char *dump_header(const json_t *header)
+{
+    char *text = json_dumps(header, JSON_COMPACT);
+    json_t *again = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (!again || !json_equal(again, header)) {
+        free(text);
+        text = NULL;
+    }
+    json_decref(again);
+    return text;
+}
+
 gm_status gm_safetensors_write(const char *path, int64_t tensor_count, const gm_tensor *tensors, int64_t entry_count,
                                const gm_metadata *metadata, gm_error *error)
 {
@@ -133,7 +147,7 @@ gm_status gm_safetensors_write(const char *path, int64_t tensor_count, const gm_
         status = add_tensors(header, path, tensor_count, tensors, error);
     if (status != GM_OK)
         goto fail;
-    text = json_dumps(header, JSON_COMPACT); /* in the order of insertion */
+    text = dump_header(header);
     status = text ? write_file(path, text, tensor_count, tensors, error)
                   : gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory for its header", path);
 fail:
@@ -270,7 +284,9 @@ static gm_status read_header(gm_safetensors *file, gm_error *error)
     status = gm_file_read_at(file->descriptor, file->path, sizeof length, text, length, error);
     if (status == GM_OK) {
         file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
-        if (!file->header)
+        if (!file->header && !*where.text)
+            status = gm_file_no_memory(error, file->path, length);
+        else if (!file->header)
             status =
                 gm_error_set(error, GM_BAD_DATA, "%s: header: %s at byte %d", file->path, where.text, where.position);
         else if (!json_is_object(file->header))
