@@ -32,24 +32,37 @@ struct panel {
     float *packed;
 };
 
+/* Vectors of one k of a panel of A. */
+enum { ROW_VECS = (TILE_ROWS + VEC_LANES - 1) / VEC_LANES };
+
 /* Panels filled side by side: each stored row is then read in one long piece, and a page of memory visited once. */
 enum { PANELS = 16 };
 
-/* Stored rows run along the panels: packed[k, i] = stored[first + k, outer + i]. A vector that reaches beyond its
- * panel's k writes into the next k, which is still to come, except at the end. */
-static inline void copy_panels(const struct gm_gemm_source *s, bool normalised, const struct panel *panels,
-                               int64_t count, int64_t end, int64_t first, int64_t depth)
+/* Stored rows run along the panels and end at `end`: packed[k, i] = stored[first + k, outer + i]. What a whole vector
+ * holds beyond the panel's width fills places that no tile uses, or the next k, which is still to come except at the
+ * end. A panel of full width takes `vecs` vectors. */
+static inline __attribute__((always_inline)) void copy_panels(const struct gm_gemm_source *s, bool normalised, int vecs,
+                                                              const struct panel *panels, int64_t count, int64_t end,
+                                                              int64_t first, int64_t depth)
 {
+    int64_t whole = 0; /* panels that are filled by whole vectors before the last k */
+    while (whole < count && panels[whole].outer + vecs * VEC_LANES <= end)
+        whole++;
     for (int64_t k = 0; k < depth; k++) {
-        for (int64_t p = 0; p < count; p++) {
+        int64_t p = 0;
+        for (; k < depth - 1 && p < whole; p++)
+            for (int v = 0; v < vecs; v++)
+                vec_store(panels[p].packed + k * panels[p].stride + v * VEC_LANES,
+                          fetch(s, normalised, first + k, panels[p].outer + v * VEC_LANES, VEC_LANES));
+        for (; p < count; p++) {
             const struct panel *q = &panels[p];
             float *out = q->packed + k * q->stride;
             for (int64_t i = 0; i < q->width; i += VEC_LANES) {
                 const vec x = fetch(s, normalised, first + k, q->outer + i, vec_lanes_left(q->outer + i, end));
-                if (k < depth - 1 || i + VEC_LANES <= q->stride)
+                if (k < depth - 1)
                     vec_store(out + i, x);
                 else
-                    vec_store_n(out + i, x, q->stride - i);
+                    vec_store_n(out + i, x, vec_lanes_left(i, q->stride));
             }
         }
     }
@@ -77,13 +90,14 @@ static inline void transpose_panels(const struct gm_gemm_source *s, bool normali
     }
 }
 
-static inline void pack_panels(const struct gm_gemm_source *s, bool along, const struct panel *panels, int64_t count,
-                               int64_t end, int64_t first, int64_t depth)
+static inline __attribute__((always_inline)) void pack_panels(const struct gm_gemm_source *s, bool along, int vecs,
+                                                              const struct panel *panels, int64_t count, int64_t end,
+                                                              int64_t first, int64_t depth)
 {
     if (along && s->kind == GM_GEMM_PLAIN)
-        copy_panels(s, false, panels, count, end, first, depth);
+        copy_panels(s, false, vecs, panels, count, end, first, depth);
     else if (along)
-        copy_panels(s, true, panels, count, end, first, depth);
+        copy_panels(s, true, vecs, panels, count, end, first, depth);
     else if (s->kind == GM_GEMM_PLAIN)
         transpose_panels(s, false, panels, count, first, depth);
     else
@@ -102,7 +116,7 @@ static void pack_a(const struct gm_gemm_source *a, int64_t row, int64_t rows, in
                           width = gm_gemm_share(rows, tiles, t + p + 1) - begin;
             panels[p] = (struct panel){row + begin, width, TILE_ROWS, packed + (t + p) * TILE_ROWS * depth};
         }
-        pack_panels(a, a->transposed, panels, count, row + rows, first, depth);
+        pack_panels(a, a->transposed, ROW_VECS, panels, count, row + rows, first, depth);
     }
 }
 
@@ -116,7 +130,7 @@ static void pack_b(const struct gm_gemm_source *b, int64_t col, int64_t cols, in
         const int64_t stride = (width + VEC_LANES - 1) / VEC_LANES * VEC_LANES;
         panels[count++] = (struct panel){col + j, width, stride, packed + j * depth};
         if (count == PANELS || j + TILE_COLS >= cols) {
-            pack_panels(b, !b->transposed, panels, count, col + cols, first, depth);
+            pack_panels(b, !b->transposed, TILE_VECS, panels, count, col + cols, first, depth);
             count = 0;
         }
     }
