@@ -1,5 +1,8 @@
 #include <gemel/gemm.h>
 
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "gemm/gemm.h"
 #include "gemm/kernel.h"
 
@@ -30,6 +33,7 @@ static int64_t packed_a_floats(gm_core_type type)
 
 /* How one product is cut. Borders in k depend on k and the kernel alone, all others on caches and threads too. */
 struct plan {
+    int64_t threads;
     int64_t depth_blocks, depth;             /* blocks of k, the longest of them */
     int64_t step;                            /* columns are cut at multiples of it */
     int64_t slots;                           /* of the loss in one row */
@@ -38,18 +42,36 @@ struct plan {
     int64_t col_chunks, pack_chunks;         /* of one block of columns: to compute, to pack */
 };
 
+/* Counters of chunks that must follow each other; chunks share one without harm, since they are numbered in it. */
+enum { TURNS = 64 };
+
+/* A block of columns and a block of k after the other, there are col_blocks depth_blocks steps. Each has chunks that
+ * pack B and chunks that compute, numbered through and claimed in this order by every thread: one parallel region
+ * serves the whole product, and whoever is done with one step packs for the next instead of waiting. A chunk waits for
+ * what it needs of chunks with lower numbers, which other threads have claimed before and are running; so there is no
+ * deadlock, however few threads there really are. */
 struct job {
     const struct gm_gemm_kernels *kernels;
     struct plan plan;
     int64_t m, n, k;
     const struct gm_gemm_source *a, *b;
     const struct gm_gemm_epilogue *epilogue;
-    float *packed_a, *packed_b;      /* of every worker; shared */
+    float *packed_a;                 /* of every worker */
+    float *packed_b[2];              /* of even and odd steps */
     double *invariance, *redundancy; /* [m], [m, slots] */
 
-    /* The block that is being computed. */
-    int64_t depth_block, first_k, depth;
+    _Atomic int64_t next;                   /* chunk to claim */
+    _Atomic int64_t packed[2], computed[2]; /* chunks done in even and odd steps */
+    _Atomic int64_t turn[TURNS];            /* compute chunks done */
+};
+
+/* One step's part of the operands. */
+struct step {
+    int64_t number;
+    bool first, last; /* of its columns */
+    int64_t first_k, depth;
     int64_t first_col, cols;
+    float *packed_b;
 };
 
 static int64_t clamp(int64_t x, int64_t least, int64_t most)
@@ -57,18 +79,25 @@ static int64_t clamp(int64_t x, int64_t least, int64_t most)
     return gm_max_i64(least, gm_min_i64(x, most));
 }
 
+/* A single thread packs nothing ahead. */
+static int64_t buffers(const struct plan *plan)
+{
+    return plan->threads == 1 ? 1 : 2;
+}
+
 static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, int64_t k,
                              enum gm_gemm_epilogue_kind kind)
 {
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     const bool serial = context->in_parallel || (double)m * (double)n * (double)k < least_parallel_work;
-    const int64_t threads = serial ? 1 : context->threads, chunks = threads == 1 ? 1 : threads * CHUNKS_A_THREAD;
     struct plan plan;
+    plan.threads = serial ? 1 : context->threads;
     plan.depth_blocks = gm_max_i64(1, gm_ceil_div(k, kernels->depth));
     plan.depth = gm_max_i64(1, gm_ceil_div(k, plan.depth_blocks));
     plan.step = kind == GM_GEMM_LOSS ? SLOT_PANELS * kernels->nr : kernels->nr;
     plan.slots = kind == GM_GEMM_LOSS ? gm_ceil_div(n, plan.step) : 0;
 
+    const int64_t chunks = plan.threads == 1 ? 1 : plan.threads * CHUNKS_A_THREAD;
     const int64_t tiles = gm_ceil_div(m, kernels->mr);
     const int64_t most_tiles = gm_max_i64(1, packed_a_floats(context->core_type) / (plan.depth * kernels->mr));
     plan.row_chunks = clamp(chunks, gm_ceil_div(tiles, most_tiles), gm_max_i64(1, tiles / 4));
@@ -76,66 +105,84 @@ static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, in
     plan.packed_a = gm_round_up(chunk_tiles * kernels->mr * plan.depth + kernels->slack, GM_CACHE_LINE);
 
     const int64_t steps = gm_ceil_div(n, plan.step);
-    const int64_t left = (floats_a_thread - plan.packed_a) * threads - GM_CACHE_LINE - kernels->slack;
+    const int64_t left =
+        (floats_a_thread - plan.packed_a) * plan.threads / buffers(&plan) - GM_CACHE_LINE - kernels->slack;
     plan.col_blocks = gm_ceil_div(steps, gm_max_i64(1, left / (plan.depth * plan.step)));
     plan.col_steps = gm_ceil_div(steps, plan.col_blocks);
     plan.packed_b = gm_round_up(plan.col_steps * plan.step * plan.depth + kernels->slack, GM_CACHE_LINE);
     plan.col_chunks = clamp(gm_ceil_div(chunks, plan.row_chunks), 1, gm_max_i64(1, plan.col_steps / 2));
-    plan.pack_chunks =
-        clamp(gm_ceil_div(plan.col_steps * plan.step, PACK_COLS), gm_min_i64(threads, plan.col_steps), plan.col_steps);
+    plan.pack_chunks = clamp(gm_ceil_div(plan.col_steps * plan.step, PACK_COLS),
+                             gm_min_i64(plan.threads, plan.col_steps), plan.col_steps);
     return plan;
 }
 
-/* Columns of part i when the current block's steps are shared out among `parts`. */
-static void share_columns(const struct job *job, int64_t parts, int64_t i, int64_t *first, int64_t *end)
+static struct step make_step(const struct job *job, int64_t number)
 {
-    const int64_t step = job->plan.step, steps = gm_ceil_div(job->cols, step);
-    *first = gm_gemm_share(steps, parts, i) * step;
-    *end = gm_min_i64(gm_gemm_share(steps, parts, i + 1) * step, job->cols);
+    const struct plan *plan = &job->plan;
+    const int64_t block = number % plan->depth_blocks,
+                  first_col = number / plan->depth_blocks * plan->col_steps * plan->step;
+    const int64_t first_k = gm_gemm_share(job->k, plan->depth_blocks, block);
+    const struct step step = {
+        .number = number,
+        .first = block == 0,
+        .last = block == plan->depth_blocks - 1,
+        .first_k = first_k,
+        .depth = gm_gemm_share(job->k, plan->depth_blocks, block + 1) - first_k,
+        .first_col = first_col,
+        .cols = gm_min_i64(plan->col_steps * plan->step, job->n - first_col),
+        .packed_b = job->packed_b[number % 2],
+    };
+    return step;
 }
 
-static void pack_chunk(void *arg, int64_t chunk, int worker)
+/* Columns of part i, from the step's first one, when they are shared out among `parts`. */
+static void share_columns(const struct job *job, const struct step *step, int64_t parts, int64_t i, int64_t *first,
+                          int64_t *end)
 {
-    (void)worker;
-    const struct job *job = arg;
+    const int64_t width = job->plan.step, units = gm_ceil_div(step->cols, width);
+    *first = gm_gemm_share(units, parts, i) * width;
+    *end = gm_min_i64(gm_gemm_share(units, parts, i + 1) * width, step->cols);
+}
+
+static void pack_chunk(const struct job *job, const struct step *step, int64_t chunk)
+{
     int64_t first, end;
-    share_columns(job, job->plan.pack_chunks, chunk, &first, &end);
+    share_columns(job, step, job->plan.pack_chunks, chunk, &first, &end);
     if (first < end)
-        job->kernels->pack_b(job->b, job->first_col + first, end - first, job->first_k, job->depth,
-                             job->packed_b + first * job->depth);
+        job->kernels->pack_b(job->b, step->first_col + first, end - first, step->first_k, step->depth,
+                             step->packed_b + first * step->depth);
 }
 
-static void compute_chunk(void *arg, int64_t chunk, int worker)
+static void compute_chunk(const struct job *job, const struct step *step, int64_t chunk, int worker)
 {
-    const struct job *job = arg;
     const struct plan *plan = &job->plan;
     const struct gm_gemm_epilogue *epilogue = job->epilogue;
     const int64_t row_chunk = chunk / plan->col_chunks;
     const int64_t row = gm_gemm_share(job->m, plan->row_chunks, row_chunk);
     const int64_t rows = gm_gemm_share(job->m, plan->row_chunks, row_chunk + 1) - row;
     int64_t first, end;
-    share_columns(job, plan->col_chunks, chunk % plan->col_chunks, &first, &end);
-    const int64_t col = job->first_col + first;
+    share_columns(job, step, plan->col_chunks, chunk % plan->col_chunks, &first, &end);
+    const int64_t col = step->first_col + first;
     if (first >= end || (epilogue->symmetric && col >= row + rows))
         return;
     float *packed_a = job->packed_a + worker * plan->packed_a;
-    job->kernels->pack_a(job->a, row, rows, job->first_k, job->depth, packed_a);
+    job->kernels->pack_a(job->a, row, rows, step->first_k, step->depth, packed_a);
     struct gm_gemm_block block = {
         .rows = rows,
         .cols = end - first,
-        .depth = job->depth,
+        .depth = step->depth,
         .a = packed_a,
-        .b = job->packed_b + first * job->depth,
+        .b = step->packed_b + first * step->depth,
         .c = epilogue->c + row * epilogue->ldc + col,
         .ldc = epilogue->ldc,
         .alpha = epilogue->alpha,
-        .beta = job->depth_block > 0             ? 1.0f
+        .beta = !step->first                     ? 1.0f
                 : epilogue->kind == GM_GEMM_LOSS ? 0.0f
                                                  : epilogue->beta,
         .skip_from = epilogue->symmetric ? row - col + 1 : INT64_MAX / 2,
     };
     struct gm_gemm_loss_slots slots;
-    if (epilogue->kind == GM_GEMM_LOSS && job->depth_block == plan->depth_blocks - 1) {
+    if (epilogue->kind == GM_GEMM_LOSS && step->last) {
         slots = (struct gm_gemm_loss_slots){
             .step = plan->step,
             .diagonal = epilogue->row0 + row - col,
@@ -147,6 +194,53 @@ static void compute_chunk(void *arg, int64_t chunk, int worker)
         block.loss = &slots;
     }
     job->kernels->multiply(&block);
+}
+
+/* The thread that is waited for may need this one's processor. */
+static void wait_for(const _Atomic int64_t *counter, int64_t value)
+{
+    enum { SPINS = 2000 };
+    for (int spins = 0; atomic_load_explicit(counter, memory_order_acquire) < value; spins++)
+        if (spins >= SPINS)
+            sched_yield();
+}
+
+static void count(_Atomic int64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_release);
+}
+
+/* The same chunk of C belongs to one thread at a time, step after step. */
+static void compute_in_turn(struct job *job, const struct step *step, int64_t chunk, int worker)
+{
+    const int64_t chunks = job->plan.row_chunks * job->plan.col_chunks;
+    const int64_t sharing = gm_ceil_div(chunks - chunk % TURNS, TURNS); /* chunks of a step with this counter */
+    wait_for(&job->turn[chunk % TURNS], step->number * sharing + chunk / TURNS);
+    compute_chunk(job, step, chunk, worker);
+    count(&job->turn[chunk % TURNS]);
+}
+
+static void run_chunks(void *arg, int64_t runner, int worker)
+{
+    (void)runner;
+    struct job *job = arg;
+    const struct plan *plan = &job->plan;
+    const int64_t pack_chunks = plan->pack_chunks, compute_chunks = plan->row_chunks * plan->col_chunks;
+    const int64_t chunks = pack_chunks + compute_chunks, end = plan->col_blocks * plan->depth_blocks * chunks;
+    int64_t claimed;
+    while ((claimed = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed)) < end) {
+        const struct step step = make_step(job, claimed / chunks);
+        const int64_t chunk = claimed % chunks, buffer = step.number % 2, uses = step.number / 2;
+        if (chunk < pack_chunks) {
+            wait_for(&job->computed[buffer], uses * compute_chunks);
+            pack_chunk(job, &step, chunk);
+            count(&job->packed[buffer]);
+        } else {
+            wait_for(&job->packed[buffer], (uses + 1) * pack_chunks);
+            compute_in_turn(job, &step, chunk - pack_chunks, worker);
+            count(&job->computed[buffer]);
+        }
+    }
 }
 
 /* Rows of C mirrored by one chunk. */
@@ -174,21 +268,6 @@ static struct gm_gemm_loss sum_loss(const struct job *job)
     return loss;
 }
 
-static void run_blocks(gm_context *context, struct job *job)
-{
-    const struct plan *plan = &job->plan;
-    for (int64_t block = 0; block < plan->col_blocks; block++) {
-        job->first_col = block * plan->col_steps * plan->step;
-        job->cols = gm_min_i64(plan->col_steps * plan->step, job->n - job->first_col);
-        for (job->depth_block = 0; job->depth_block < plan->depth_blocks; job->depth_block++) {
-            job->first_k = gm_gemm_share(job->k, plan->depth_blocks, job->depth_block);
-            job->depth = gm_gemm_share(job->k, plan->depth_blocks, job->depth_block + 1) - job->first_k;
-            gm_parallel(context, plan->pack_chunks, pack_chunk, job);
-            gm_parallel(context, plan->row_chunks * plan->col_chunks, compute_chunk, job);
-        }
-    }
-}
-
 void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const struct gm_gemm_source *a,
                  const struct gm_gemm_source *b, const struct gm_gemm_epilogue *epilogue)
 {
@@ -210,15 +289,18 @@ void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const str
     if (job.k == 0)
         job.plan.depth_blocks = 1;
     const size_t mark = gm_workspace_mark(context);
-    job.packed_a = gm_workspace_take(context, (size_t)(job.plan.packed_a * context->threads) * sizeof(float));
-    job.packed_b = gm_workspace_take(context, (size_t)job.plan.packed_b * sizeof(float));
+    job.packed_a = gm_workspace_take(context, (size_t)(job.plan.packed_a * job.plan.threads) * sizeof(float));
+    for (int64_t i = 0; i < buffers(&job.plan); i++)
+        job.packed_b[i] = gm_workspace_take(context, (size_t)job.plan.packed_b * sizeof(float));
+    if (buffers(&job.plan) == 1)
+        job.packed_b[1] = job.packed_b[0];
     if (loss) {
         job.invariance = gm_workspace_take(context, (size_t)m * sizeof(double));
         job.redundancy = gm_workspace_take(context, (size_t)(m * job.plan.slots) * sizeof(double));
         for (int64_t i = 0; i < m; i++)
             job.invariance[i] = 0;
     }
-    run_blocks(context, &job);
+    gm_parallel(context, job.plan.threads, run_chunks, &job);
     if (loss)
         *epilogue->loss = sum_loss(&job);
     else if (epilogue->symmetric)
@@ -232,8 +314,8 @@ size_t gm_gemm_run_workspace(const gm_context *context, int64_t m, int64_t n, in
     if (m == 0 || n == 0)
         return 0;
     const struct plan plan = make_plan(context, m, n, k, kind);
-    size_t bytes = gm_workspace_bytes((size_t)(plan.packed_a * context->threads) * sizeof(float)) +
-                   gm_workspace_bytes((size_t)plan.packed_b * sizeof(float));
+    size_t bytes = gm_workspace_bytes((size_t)(plan.packed_a * plan.threads) * sizeof(float)) +
+                   (size_t)buffers(&plan) * gm_workspace_bytes((size_t)plan.packed_b * sizeof(float));
     if (kind == GM_GEMM_LOSS)
         bytes += gm_workspace_bytes((size_t)m * sizeof(double)) +
                  gm_workspace_bytes((size_t)(m * plan.slots) * sizeof(double));
