@@ -53,6 +53,7 @@ static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int
 GM_API gm_status gm_model_create(gm_context *context, const gm_model_options *options, gm_model **model);
 GM_API void gm_model_destroy(gm_model *model);
 
+GM_API int64_t gm_model_input_size(const gm_model *model);          /* columns of the encoder's input */
 GM_API int64_t gm_model_feature_size(const gm_model *model);        /* columns of the encoder's output */
 GM_API int64_t gm_model_output_size(const gm_model *model);         /* columns of the projector's output */
 GM_API size_t gm_model_memory(const gm_model *model);               /* bytes of parameters, gradients and activations */

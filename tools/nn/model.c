@@ -161,6 +161,11 @@ void gm_model_destroy(gm_model *model)
     free(model);
 }
 
+int64_t gm_model_input_size(const gm_model *model)
+{
+    return model->network.layers[0].in;
+}
+
 int64_t gm_model_feature_size(const gm_model *model)
 {
     return model->network.layers[model->network.encoder_layers - 1].out;
@@ -197,11 +202,6 @@ gm_parameter gm_model_parameter(const gm_model *model, int32_t index)
     return model->network.parameters[index];
 }
 
-static int64_t input_size(const gm_model *model)
-{
-    return model->network.layers[0].in;
-}
-
 /* Goes on after GM_NOT_FINITE, so that every output is written, and remembers it. */
 static bool failed(gm_status status, gm_status *result)
 {
@@ -214,7 +214,7 @@ gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, con
                                int64_t ldz)
 {
     if (!model || !model->training || views < 1 || views > model->views || rows < 1 || rows > model->batch || !x ||
-        ldx < input_size(model) || !z || ldz < gm_model_output_size(model))
+        ldx < gm_model_input_size(model) || !z || ldz < gm_model_output_size(model))
         return GM_INVALID_ARGUMENT;
     const gm_network *network = &model->network;
     gm_status result = GM_OK;
@@ -288,7 +288,8 @@ static gm_status infer_block(const gm_model *model, int32_t layers, gm_pass pass
 static gm_status infer(gm_model *model, int32_t layers, int64_t rows, const float *x, int64_t ldx, float *y,
                        int64_t ldy)
 {
-    if (rows < 0 || ldx < input_size(model) || ldy < model->network.layers[layers - 1].out || (rows && (!x || !y)))
+    if (rows < 0 || ldx < gm_model_input_size(model) || ldy < model->network.layers[layers - 1].out ||
+        (rows && (!x || !y)))
         return GM_INVALID_ARGUMENT;
     gm_status result = GM_OK;
     for (int64_t row = 0; row < rows; row += GM_INFERENCE_ROWS) {
