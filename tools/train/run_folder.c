@@ -9,9 +9,14 @@
 
 #include "support/file.h"
 
-static const char *const run_files[] = {
-    "config.json",          "stats.txt",  "metrics.csv", "checkpoint.safetensors", "checkpoint.previous.safetensors",
-    "backbone.safetensors", "report.html"};
+static const char *const run_files[] = {"config.json",
+                                        "stats.txt",
+                                        "metrics.csv",
+                                        "checkpoint.safetensors",
+                                        "checkpoint.previous.safetensors",
+                                        "backbone.safetensors",
+                                        "report.html",
+                                        "correlation.png"};
 
 void gm_run_path(const char *folder, const char *name, char path[GM_RUN_PATH + 64])
 {

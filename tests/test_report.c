@@ -1,0 +1,431 @@
+/* The report is a well-formed page, needs nothing outside itself, and holds pictures that can be decoded. */
+#include <ctype.h>
+#include <math.h>
+#include <spng.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/file.h"
+#include "support/support.h"
+#include "train/report.h"
+#include "train/report_chart.h"
+#include "train/report_html.h"
+
+/* Checks a text as XML would be: elements nest, attributes are quoted, & begins an entity. Returns what is wrong, or
+ * NULL. */
+enum { DEEPEST = 32, LONGEST = 16 };
+
+static const char *read_attributes(const char **at, bool *closed)
+{
+    for (;;) {
+        while (isspace((unsigned char)**at))
+            ++*at;
+        *closed = **at == '/';
+        if (*closed)
+            ++*at;
+        if (**at == '>')
+            return NULL;
+        if (*closed || !isalpha((unsigned char)**at))
+            return "an attribute's name";
+        while (isalnum((unsigned char)**at) || **at == '-')
+            ++*at;
+        if ((*at)[0] != '=' || (*at)[1] != '"')
+            return "an attribute's value";
+        for (*at += 2; **at && **at != '"'; ++*at)
+            if (**at == '<')
+                return "< in an attribute";
+        if (!**at)
+            return "the end of an attribute";
+        ++*at;
+    }
+}
+
+static const char *malformed(const char *text)
+{
+    char open[DEEPEST][LONGEST];
+    int depth = 0;
+    if (!strncmp(text, "<!DOCTYPE html>", 15))
+        text += 15;
+    for (const char *at = text; *at; at++) {
+        if (*at == '&') {
+            const size_t length = strcspn(at, "; <\n");
+            if (at[length] != ';' || length > 8)
+                return "an entity";
+        }
+        if (*at != '<')
+            continue;
+        const bool closing = *++at == '/';
+        at += closing;
+        const size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789");
+        if (!islower((unsigned char)*at) || length >= LONGEST)
+            return "an element's name";
+        char name[LONGEST] = "";
+        memcpy(name, at, length);
+        at += length;
+        bool closed = false;
+        const char *wrong = closing ? (*at == '>' ? NULL : "a closing tag") : read_attributes(&at, &closed);
+        if (wrong)
+            return wrong;
+        if (closing && (!depth || strcmp(open[--depth], name)))
+            return "a closing tag without its opening one";
+        if (!closing && !closed) {
+            if (depth == DEEPEST)
+                return "depth";
+            memcpy(open[depth++], name, LONGEST);
+        }
+    }
+    return depth ? "an element left open" : NULL;
+}
+
+START_TEST(the_check_itself_finds_faults)
+{
+    static const char *const good[] = {"", "<a></a>", "<!DOCTYPE html>\n<p class=\"x\">a &lt; b<br/></p>",
+                                       "<svg><path d=\"M0 0\"/></svg>"};
+    static const char *const bad[] = {"<a>",
+                                      "</a>",
+                                      "<a></b>",
+                                      "<p class=x></p>",
+                                      "a & b",
+                                      "<a href></a>",
+                                      "<p title=\"a<b\"/>",
+                                      "<p title=\"a/>",
+                                      "<p><b></p></b>",
+                                      "<1/>"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        ck_assert_msg(!malformed(good[i]), "%s: %s", good[i], malformed(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(malformed(bad[i]) != NULL, "%s", bad[i]);
+}
+END_TEST
+
+static int digit_value(char c)
+{
+    const char *digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c ? strchr(digits, c) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+/* Decodes base64 up to the first other character; returns the number of bytes. */
+static size_t base64_decode(const char *text, uint8_t *bytes)
+{
+    size_t count = 0;
+    uint32_t bits = 0;
+    for (int held = 0; digit_value(*text) >= 0; text++) {
+        bits = bits << 6 | (uint32_t)digit_value(*text);
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            bytes[count++] = (uint8_t)(bits >> held);
+        }
+    }
+    return count;
+}
+
+START_TEST(base64_comes_back)
+{
+    for (size_t length = 0; length < 20; length++) {
+        uint8_t bytes[20], back[32];
+        for (size_t i = 0; i < length; i++)
+            bytes[i] = (uint8_t)(251 * i + 7 * length + 130);
+        char *text;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        gm_base64_write(out, bytes, length);
+        fclose(out);
+        ck_assert_uint_eq(size, (length + 2) / 3 * 4);
+        ck_assert_uint_eq(base64_decode(text, back), length);
+        ck_assert_mem_eq(back, bytes, length);
+        free(text);
+    }
+}
+END_TEST
+
+START_TEST(text_is_escaped)
+{
+    static const char *const cases[][2] = {
+        {"a < b & c > \"d\" 'e'", "a &lt; b &amp; c &gt; &quot;d&quot; &#39;e&#39;"},
+        {"Stra\xC3\x9F"
+         "e \xE2\x82\xAC \xF0\x9F\x90\x88",
+         "Stra\xC3\x9F"
+         "e \xE2\x82\xAC \xF0\x9F\x90\x88"},
+        {"a\tb\nc", "a\tb\nc"},
+        {"\x01\x7F", "&#xFFFD;&#xFFFD;"},
+        {"\xFF"
+         "a\xC3",
+         "&#xFFFD;a&#xFFFD;"},
+        {"\xC0\xAF", "&#xFFFD;&#xFFFD;"},
+        {"\xED\xA0\x80", "&#xFFFD;&#xFFFD;&#xFFFD;"},
+        {"\xE2\x82", "&#xFFFD;&#xFFFD;"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        gm_html_text(out, cases[i][0]);
+        fclose(out);
+        ck_assert_str_eq(text, cases[i][1]);
+        free(text);
+    }
+}
+END_TEST
+
+START_TEST(numbers_are_short)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{0.0, "0"},
+                 {1.0, "1"},
+                 {0.5, "0.5"},
+                 {12.34, "12.3"},
+                 {999.6, "1000"},
+                 {8811.4, "8811"},
+                 {41234.0, "41 234"},
+                 {1234567.0, "1 234 567"},
+                 {-20500.0, "-20 500"},
+                 {0.00123, "0.00123"},
+                 {1.5e-5, "1.5e-05"},
+                 {-0.25, "-0.25"},
+                 {2.5e9, "2.5e+09"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+        gm_format_number(text, sizeof text, cases[i].value);
+        ck_assert_str_eq(text, cases[i].text);
+    }
+}
+END_TEST
+
+enum { WIDTH = 5, HEIGHT = 4, ROWS = 12, TILES = 8 };
+
+static uint8_t pixels[ROWS * WIDTH * HEIGHT];
+static const int32_t labels[ROWS] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
+static const char *const hostile_names[] = {"<script>alert(1)</script>", "\" onload=\"x", "a & b"};
+static gm_run_history history;
+static gm_train_config config;
+
+static gm_dataset small_dataset(void)
+{
+    for (int i = 0; i < ROWS * WIDTH * HEIGHT; i++)
+        pixels[i] = (uint8_t)(i * 37);
+    const gm_split split = {.rows = ROWS, .pixels = pixels, .labels = labels};
+    return (gm_dataset){.kind = GM_DATA_GRAY_IMAGES,
+                        .name = "</title><i>&",
+                        .dim = WIDTH * HEIGHT,
+                        .height = HEIGHT,
+                        .width = WIDTH,
+                        .classes = 3,
+                        .class_names = hostile_names,
+                        .train = split,
+                        .test = split};
+}
+
+static gm_evaluation small_evaluation(void)
+{
+    gm_evaluation evaluation = {.options = gm_evaluation_default_options(),
+                                .measured = true,
+                                .feature_size = 16,
+                                .model = {0.8512, 0.8731, 0.999, 0.6512, 0.7103},
+                                .raw = {0.9, 0.84, 0.99, 0.61, 0.67}};
+    evaluation.neighbours = (gm_neighbours){.queries = 3, .k = 2, .query = {0, 1, 2}};
+    for (int q = 0; q < 3; q++)
+        for (int i = 0; i < 2; i++)
+            evaluation.neighbours.index[q][i] = q + 4 * i;
+    return evaluation;
+}
+
+static void small_history(void)
+{
+    gm_error error;
+    gm_history_init(&history);
+    for (int i = 0; i < 50; i++) {
+        const gm_history_point point = {.step = i,
+                                        .loss = 50.0 - i,
+                                        .invariance = 30.0 - 0.5 * i,
+                                        .lr_weights = 0.1,
+                                        .redundancy = i == 20 ? NAN : 20.0 - 0.5 * i,
+                                        .lr_biases = 0.01};
+        gm_history_add_step(&history, &point);
+    }
+    for (int i = 0; i < 2; i++) {
+        const gm_history_epoch epoch = {.epoch = i,
+                                        .steps = 25 * (i + 1),
+                                        .loss = 10.0,
+                                        .images_per_second = 12345.0,
+                                        .seconds = 2.0,
+                                        .data_wait = 0.5,
+                                        .mean_off_diagonal = 0.1};
+        ck_assert_int_eq(gm_history_add_epoch(&history, &epoch, &error), GM_OK);
+    }
+    ck_assert_int_eq(gm_history_reserve_tiles(&history, TILES, &error), GM_OK);
+    for (int i = 0; i < TILES * TILES; i++) {
+        history.first_tiles[i] = i % 3 == 0 ? -0.4f : 0.3f;
+        history.last_tiles[i] = i % (TILES + 1) == 0 ? 0.9f : NAN;
+    }
+}
+
+static char folder[] = "/tmp/gemel-report-XXXXXX";
+
+static char *write_page(const gm_report *report)
+{
+    char path[64], *page;
+    size_t size;
+    gm_error error = {GM_OK, ""};
+    snprintf(path, sizeof path, "%s/report.html", folder);
+    ck_assert_msg(gm_report_write(report, path, &error) == GM_OK, "%s", error.message);
+    ck_assert_int_eq(gm_file_read(path, 1 << 24, &page, &size, &error), GM_OK);
+    ck_assert_uint_eq(strlen(page), size);
+    ck_assert_int_eq(unlink(path), 0);
+    return page;
+}
+
+static void make_folder(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    gm_config_init(&config);
+    small_history();
+}
+
+static void remove_folder(void)
+{
+    gm_history_free(&history);
+    ck_assert_int_eq(rmdir(folder), 0);
+    strcpy(folder, "/tmp/gemel-report-XXXXXX");
+}
+
+static int count(const char *text, const char *what)
+{
+    int found = 0;
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+        found++;
+    return found;
+}
+
+/* Width and height of the PNG files in a page, in order. */
+static int decode_pictures(const char *page, uint32_t sizes[][2], int most)
+{
+    static const char start[] = "data:image/png;base64,";
+    int found = 0;
+    for (const char *at = page; (at = strstr(at, start)); found++) {
+        at += strlen(start);
+        ck_assert_int_lt(found, most);
+        uint8_t *bytes = malloc(strlen(at));
+        const size_t size = base64_decode(at, bytes);
+        spng_ctx *decoder = spng_ctx_new(0);
+        struct spng_ihdr header;
+        size_t length;
+        ck_assert_int_eq(spng_set_png_buffer(decoder, bytes, size), 0);
+        ck_assert_int_eq(spng_get_ihdr(decoder, &header), 0);
+        ck_assert_int_eq(spng_decoded_image_size(decoder, SPNG_FMT_RGBA8, &length), 0);
+        uint8_t *decoded = malloc(length);
+        ck_assert_int_eq(spng_decode_image(decoder, decoded, length, SPNG_FMT_RGBA8, 0), 0);
+        sizes[found][0] = header.width;
+        sizes[found][1] = header.height;
+        spng_ctx_free(decoder);
+        free(decoded);
+        free(bytes);
+    }
+    return found;
+}
+
+START_TEST(a_whole_report_is_well_formed)
+{
+    const gm_dataset dataset = small_dataset();
+    const gm_evaluation evaluation = small_evaluation();
+    const gm_report report = {.name = "runs/<b>&",
+                              .command_line = "gemel train \"a&b\" '<x>'",
+                              .config = &config,
+                              .dataset = &dataset,
+                              .history = &history,
+                              .evaluation = &evaluation};
+    char *page = write_page(&report);
+    ck_assert_msg(!malformed(page), "%s", malformed(page));
+    ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "http"));
+    ck_assert_ptr_null(strstr(page, "nan"));
+    ck_assert_int_eq(count(page, "&lt;script&gt;"), 1); /* the first class */
+    ck_assert_ptr_nonnull(strstr(page, "87.31 %"));
+    ck_assert_ptr_nonnull(strstr(page, "+3.31"));
+    ck_assert_ptr_nonnull(strstr(page, "−4.88"));
+    ck_assert_int_eq(count(page, "<svg"), 5);
+    uint32_t sizes[4][2];
+    ck_assert_int_eq(decode_pictures(page, sizes, 4), 3);
+    ck_assert(sizes[0][0] == TILES && sizes[0][1] == TILES && sizes[1][0] == TILES && sizes[1][1] == TILES);
+    ck_assert(sizes[2][0] > 3 * WIDTH && sizes[2][1] >= 3 * HEIGHT);
+    free(page);
+}
+END_TEST
+
+START_TEST(parts_without_data_are_left_out)
+{
+    gm_dataset dataset = small_dataset();
+    gm_evaluation evaluation = small_evaluation();
+    dataset.kind = GM_DATA_VECTORS;
+    gm_run_history empty;
+    gm_history_init(&empty);
+    evaluation.measured = false;
+    const gm_report reports[] = {
+        {.name = "a", .config = &config, .dataset = &dataset, .history = &history, .evaluation = &evaluation},
+        {.name = "b", .config = &config, .dataset = &dataset, .history = &empty, .evaluation = NULL},
+    };
+    static const int charts[] = {4, 0}, pictures[] = {2, 0};
+    for (int i = 0; i < 2; i++) {
+        char *page = write_page(&reports[i]);
+        uint32_t sizes[4][2];
+        ck_assert_msg(!malformed(page), "%s", malformed(page));
+        ck_assert_int_eq(count(page, "<svg"), charts[i]);
+        ck_assert_int_eq(decode_pictures(page, sizes, 4), pictures[i]);
+        ck_assert_ptr_null(strstr(page, "Nearest neighbours"));
+        free(page);
+    }
+}
+END_TEST
+
+START_TEST(failures_to_write_name_the_file)
+{
+    const gm_dataset dataset = small_dataset();
+    const gm_report report = {.name = "a", .config = &config, .dataset = &dataset, .history = &history};
+    gm_error error = {GM_OK, ""};
+    ck_assert_int_eq(gm_report_write(&report, "/nonexistent/report.html", &error), GM_IO_ERROR);
+    ck_assert_ptr_nonnull(strstr(error.message, "/nonexistent/report.html"));
+}
+END_TEST
+
+START_TEST(both_matrices_fit_on_one_picture)
+{
+    char path[64], *bytes;
+    size_t size;
+    gm_error error;
+    snprintf(path, sizeof path, "%s/matrices.png", folder);
+    ck_assert_int_eq(gm_report_write_matrices(&history, path, &error), GM_OK);
+    ck_assert_int_eq(gm_file_read(path, 1 << 24, &bytes, &size, &error), GM_OK);
+    spng_ctx *decoder = spng_ctx_new(0);
+    struct spng_ihdr header;
+    ck_assert_int_eq(spng_set_png_buffer(decoder, bytes, size), 0);
+    ck_assert_int_eq(spng_get_ihdr(decoder, &header), 0);
+    ck_assert_uint_gt(header.width, 2 * header.height);
+    ck_assert_uint_eq(header.height % TILES, 0);
+    spng_ctx_free(decoder);
+    free(bytes);
+    ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("report");
+    TCase *pieces = tcase_create("pieces"), *pages = tcase_create("pages");
+    tcase_add_test(pieces, the_check_itself_finds_faults);
+    tcase_add_test(pieces, base64_comes_back);
+    tcase_add_test(pieces, text_is_escaped);
+    tcase_add_test(pieces, numbers_are_short);
+    tcase_add_checked_fixture(pages, make_folder, remove_folder);
+    tcase_add_test(pages, a_whole_report_is_well_formed);
+    tcase_add_test(pages, parts_without_data_are_left_out);
+    tcase_add_test(pages, failures_to_write_name_the_file);
+    tcase_add_test(pages, both_matrices_fit_on_one_picture);
+    suite_add_tcase(suite, pieces);
+    suite_add_tcase(suite, pages);
+    return test_run(suite);
+}
