@@ -185,6 +185,18 @@ static const struct {
     {"train good.npy --batch-size=32 --checkpoint-dir=good.npy/run", 0, 0, 1, "good.npy/run"},
     {"train --resume", 0, 0, 2, "--resume takes the folder of one run"},
     {"train absent --resume", 0, 0, 3, "absent/config.json"},
+    {"evaluate", 0, 0, 2, "the data set is missing"},
+    {"knn good.npy", 0, 0, 2, "the run folder or weights file is missing"},
+    {"knn good.npy run more", 0, 0, 2, "more is too much"},
+    {"knn good.npy absent", 0, 0, 3, "absent"},
+    {"knn good.npy objects.npy", 0, 0, 3, "objects.npy"},
+    {"knn absent.npy absent", 0, 0, 3, "absent.npy"},
+    {"knn good.npy absent --k=0", 0, 0, 2, "--k 0: expected a whole number from 1"},
+    {"knn good.npy absent --epochs=3", 0, 0, 2, "unrecognized option"},
+    {"evaluate good.npy absent --temperature=0", 0, 0, 2, "--temperature 0: expected a number above 0"},
+    {"evaluate good.npy absent --labels-per-class=-1", 0, 0, 2, "--labels-per-class -1"},
+    {"evaluate good.npy absent --lr-classifier=nan", 0, 0, 2, "--lr-classifier nan"},
+    {"evaluate good.npy absent --val-split=2", 0, 0, 2, "--val-split 2: expected a share"},
     {"train good.npy --batch-size=32 --dry-run", 0, 0, 0, "parameters: "},
 };
 
@@ -281,6 +293,77 @@ START_TEST(a_run_leaves_its_files)
     ck_assert_ptr_nonnull(strstr(output, "cross-correlation of the two views"));
     ck_assert_ptr_nonnull(strstr(output, "backbone: runs/good-2/"));
     ck_assert_ptr_null(strchr(output, '\033'));
+    leave();
+}
+END_TEST
+
+/* The text from its last `lines` lines on. */
+static const char *last_lines(const char *text, int lines)
+{
+    const char *at = text + strlen(text);
+    while (at > text && (at == text + strlen(text) || at[-1] != '\n' || --lines > 0))
+        at--;
+    return at;
+}
+
+START_TEST(a_run_is_measured_beside_its_pixels)
+{
+    static const char small[] = "--batch-size=32 --hidden-size=32 --projection-dim=48 --epochs=2";
+    char words[256], output[OUTPUT], again[OUTPUT];
+    enter();
+    snprintf(words, sizeof words, "train images %s --checkpoint-dir=run", small);
+    ck_assert_int_eq(gemel(words, output), 0);
+    ck_assert_ptr_nonnull(strstr(output, "\nreport: run/report.html\n"));
+    double accuracies[4];
+    const char *results = last_lines(output, 2);
+    ck_assert_msg(sscanf(results, "knn %lf (raw pixels %lf)\nlinear %lf (raw pixels %lf)", &accuracies[0],
+                         &accuracies[1], &accuracies[2], &accuracies[3]) == 4,
+                  "%s", output);
+    /* Classes of different brightness: their pixels point the same way, so cosine cannot tell them apart. */
+    ck_assert_msg(accuracies[0] > 0.9 && accuracies[1] < 0.7 && accuracies[2] > 0.9 && accuracies[3] > 0.9, "%s",
+                  results);
+    ck_assert(access("run/report.html", R_OK) == 0 && access("run/correlation.png", R_OK) == 0);
+
+    ck_assert_int_eq(gemel("evaluate images run", again), 0);
+    ck_assert_str_eq(last_lines(again, 2), results);
+    ck_assert_int_eq(gemel("knn images run/backbone.safetensors --quiet", again), 0);
+    ck_assert_msg(!strncmp(again, results, strlen(again)) && !strncmp(again, "knn ", 4), "%s", again);
+    ck_assert_int_eq(gemel("knn good.npy run", again), 3);
+    ck_assert_ptr_nonnull(strstr(again, "run takes samples of 64 numbers, but those of good have 24"));
+    leave();
+}
+END_TEST
+
+START_TEST(vectors_without_labels_get_a_report)
+{
+    char output[OUTPUT];
+    enter();
+    ck_assert_int_eq(gemel("train good.npy --batch-size=32 --epochs=1 --checkpoint-dir=run", output), 0);
+    ck_assert_ptr_nonnull(strstr(output, "No accuracies: good has no labels; give them with --labels"));
+    ck_assert_str_eq(last_lines(output, 1), "report: run/report.html\n");
+    ck_assert_int_eq(access("run/report.html", R_OK), 0);
+    leave();
+}
+END_TEST
+
+/* The split of the run holds for its evaluation, so that no row that was trained on is tested on. */
+START_TEST(vectors_are_measured_on_the_split_of_their_run)
+{
+    char output[OUTPUT], again[OUTPUT];
+    int64_t labels[ROWS];
+    enter();
+    for (int i = 0; i < ROWS; i++)
+        labels[i] = i % 3;
+    put_npy("labels.npy", "<i8", "(96,)", labels, sizeof labels);
+    ck_assert_int_eq(gemel("train good.npy --labels=labels.npy --val-split=0.25 --seed=4 --batch-size=32 --epochs=1 "
+                           "--checkpoint-dir=run",
+                           output),
+                     0);
+    ck_assert_ptr_nonnull(strstr(output, "Accuracies on 24 test samples of good, features of "));
+    ck_assert_int_eq(gemel("knn good.npy run", again), 0);
+    ck_assert_ptr_nonnull(strstr(again, "Accuracies on 24 test samples"));
+    ck_assert_int_eq(strncmp(last_lines(output, 2), last_lines(again, 1), strlen(last_lines(again, 1))), 0);
+    ck_assert_ptr_nonnull(strstr(last_lines(again, 1), "(raw features 0."));
     leave();
 }
 END_TEST
@@ -410,6 +493,9 @@ int main(void)
     tcase_add_loop_test(tests, usage_and_bad_input, 0, sizeof usage_cases / sizeof *usage_cases);
     tcase_add_loop_test(tests, runs_repeat_bit_for_bit, 0, 4);
     tcase_add_test(tests, a_run_leaves_its_files);
+    tcase_add_test(tests, a_run_is_measured_beside_its_pixels);
+    tcase_add_test(tests, vectors_without_labels_get_a_report);
+    tcase_add_test(tests, vectors_are_measured_on_the_split_of_their_run);
     tcase_add_test(tests, nan_in_the_input_ends_the_run_and_keeps_the_checkpoint);
     tcase_add_test(tests, a_rate_too_high_ends_the_run);
     tcase_add_test(tests, a_full_disk_is_reported);

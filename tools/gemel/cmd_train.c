@@ -6,6 +6,8 @@
 #include "signals.h"
 #include "support/file.h"
 #include "support/parse.h"
+#include "train/evaluation.h"
+#include "train/report.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -14,7 +16,7 @@ static const char doc[] =
     "\vDATA is fashion-mnist (Debian's package dataset-fashion-mnist), mnist, a folder with the four "
     "idx files, a .npy file of float32, float16 or uint8 rows, or synthetic.\n\n"
     "A run leaves config.json, stats.txt, metrics.csv, checkpoint.safetensors, "
-    "backbone.safetensors and report.html in its folder. Ctrl-C saves and stops; a second one "
+    "backbone.safetensors, report.html and correlation.png in its folder. Ctrl-C saves and stops; a second one "
     "stops at once.\n";
 
 /* Keys below CONFIG_KEY belong to this file, CONFIG_KEY + i is the i-th field of the configuration. */
@@ -311,6 +313,34 @@ static gm_status resume(const train_arguments *a, gm_trainer *trainer, char fold
     return gm_trainer_resume(trainer, folder, error);
 }
 
+/* Measures the model and adds that to the report on its training; the results come last. */
+static gm_status conclude(const train_arguments *a, gm_report *report, gm_context *context, gm_model *model,
+                          const char *folder, gm_error *error)
+{
+    char page[GM_RUN_PATH + 64], picture[GM_RUN_PATH + 64];
+    gm_evaluation evaluation;
+    gm_evaluation_options options = gm_evaluation_default_options();
+    options.probe.seed = (uint64_t)report->config->seed;
+    gm_status status = gm_evaluate(context, report->dataset, model, &options, &evaluation, error);
+    if (status != GM_OK)
+        return status;
+    report->evaluation = &evaluation;
+    gm_run_path(folder, "report.html", page);
+    gm_run_path(folder, "correlation.png", picture);
+    status = gm_report_write(report, page, error);
+    if (status == GM_OK)
+        status = gm_report_write_matrices(report->history, picture, error);
+    if (status != GM_OK)
+        return status;
+    if (!a->common.quiet)
+        printf("evaluation: %.1f s\n", evaluation.seconds);
+    if (!a->common.quiet || !evaluation.measured)
+        gm_evaluation_print_table(&evaluation, report->dataset, stdout);
+    printf("report: %s\n", page);
+    gm_evaluation_print_results(&evaluation, report->dataset, stdout);
+    return GM_OK;
+}
+
 static gm_status run(const train_arguments *a, const char *command_line, gm_error *error)
 {
     gm_context *context = NULL;
@@ -340,6 +370,14 @@ static gm_status run(const train_arguments *a, const char *command_line, gm_erro
     if (status != GM_OK)
         goto end;
     printf("checkpoint: %s/checkpoint.safetensors\nbackbone: %s/backbone.safetensors\n", folder, folder);
+    gm_report report = {.name = folder,
+                        .command_line = command_line,
+                        .context = context,
+                        .config = &config,
+                        .dataset = dataset,
+                        .history = gm_trainer_history(trainer)};
+    if (!a->no_evaluation)
+        status = conclude(a, &report, context, gm_trainer_model(trainer), folder, error);
 end:
     gm_trainer_destroy(trainer);
     gm_dataset_close(dataset);

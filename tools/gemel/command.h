@@ -11,7 +11,9 @@
  * exit code, and the message that main() prints; wrong flags end in argp's own message and exit code 2. */
 gm_status gm_command_train(int argc, char **argv, gm_error *error);
 gm_status gm_command_bench(int argc, char **argv, gm_error *error);
+gm_status gm_command_evaluate(int argc, char **argv, gm_error *error);
 gm_status gm_command_info(int argc, char **argv, gm_error *error);
+gm_status gm_command_knn(int argc, char **argv, gm_error *error);
 
 /* Flags of every subcommand that computes: --threads, --isa, --quiet. Include the parser among the children of the
  * subcommand's argp and hand it a structure at ARGP_KEY_INIT: state->child_inputs[i] = &common. */

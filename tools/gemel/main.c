@@ -13,6 +13,8 @@ static const struct {
     gm_status (*run)(int argc, char **argv, gm_error *error);
 } commands[] = {
     {"train", "train an encoder on two views of every sample", gm_command_train},
+    {"evaluate", "measure a run's features by linear classifier and nearest neighbours", gm_command_evaluate},
+    {"knn", "measure a run's features by nearest neighbours alone", gm_command_knn},
     {"bench", "time what the kernels save on this machine", gm_command_bench},
     {"info", "show the machine, the threads and the kernel chosen for each operation", gm_command_info},
 };

@@ -1,0 +1,28 @@
+#include "evaluate.h"
+
+static const char doc[] =
+    "Measure a run's features by a weighted vote of nearest neighbours among the training samples, beside the same "
+    "vote on the raw samples."
+    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or a backbone.safetensors.";
+
+static error_t parse_knn(int key, char *argument, struct argp_state *state)
+{
+    (void)argument;
+    gm_evaluate_arguments *a = state->input;
+    if (key != ARGP_KEY_INIT)
+        return ARGP_ERR_UNKNOWN;
+    state->child_inputs[0] = a;
+    state->child_inputs[1] = &a->common;
+    return 0;
+}
+
+gm_status gm_command_knn(int argc, char **argv, gm_error *error)
+{
+    const struct argp_child children[] = {{&gm_evaluate_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
+    const struct argp parser = {0, parse_knn, "DATA WEIGHTS", doc, children, 0, 0};
+    gm_evaluate_arguments arguments = gm_evaluate_defaults();
+    arguments.options.linear = false;
+    arguments.options.labels_per_class = 0;
+    argp_parse(&parser, argc, argv, 0, 0, &arguments);
+    return gm_evaluate_run(&arguments, error);
+}

@@ -1,0 +1,35 @@
+/* What gemel knn and gemel evaluate share: DATA and WEIGHTS, the flags of data and neighbours, and the run. */
+#ifndef GEMEL_EVALUATE_H
+#define GEMEL_EVALUATE_H
+
+#include "command.h"
+#include "train/evaluation.h"
+
+typedef struct gm_evaluate_arguments {
+    gm_common_options common;
+    const char *data, *weights;
+    const char *labels; /* NULL: as in the run's configuration */
+    double val_split;   /* negative: as in the run's configuration */
+    bool seed_set;      /* else the split's seed is that of the run's configuration */
+    gm_evaluation_options options;
+} gm_evaluate_arguments;
+
+static inline gm_evaluate_arguments gm_evaluate_defaults(void)
+{
+    gm_evaluate_arguments arguments = {.common = gm_common_defaults(), .val_split = -1.0};
+    arguments.options = gm_evaluation_default_options();
+    return arguments;
+}
+
+/* Include this parser and gm_common_argp among the children of the command's argp; their inputs are the whole structure
+ * and its common part. */
+extern const struct argp gm_evaluate_argp;
+
+/* Whole numbers from `low` on, and numbers above 0, or from 0 on if `zero`; anything else ends in argp's message. */
+void gm_evaluate_set_count(struct argp_state *state, const char *flag, const char *text, int32_t low, int32_t *value);
+void gm_evaluate_set_real(struct argp_state *state, const char *flag, const char *text, bool zero, float *value);
+
+/* Loads data and weights, evaluates, and prints the table (without --quiet) and the results. */
+gm_status gm_evaluate_run(const gm_evaluate_arguments *arguments, gm_error *error);
+
+#endif
