@@ -154,7 +154,7 @@ static const struct {
     {"info --threads=0", 0, 0, 2, "--threads 0: not a number from 1"},
     {"info", "OMP_NUM_THREADS", "none", 2, "OMP_NUM_THREADS=none"},
     {"info now", 0, 0, 2, "Too many arguments"},
-    {"train --help", 0, 0, 0, "Defaults by kind of data:"},
+    {"train --help", 0, 0, 0, "Defaults by data"},
     {"train", 0, 0, 2, "gemel train fashion-mnist"},
     {"train good.npy --frobnicate", 0, 0, 2, "unrecognized option"},
     {"train good.npy one.npy", 0, 0, 2, "one.npy is too much"},

@@ -62,7 +62,7 @@ static const struct {
     {"arch", "Model:"},
     {"normalization", "Loss:"},
     {"optimizer", "Optimisation:"},
-    {"augmentation", "Augmentation, each step fires independently for each view:"},
+    {"augmentation", "Augmentation, drawn anew for each view:"},
 };
 
 enum {
@@ -287,14 +287,50 @@ static char *join(int argc, char **argv)
     return fclose(out) ? NULL : text;
 }
 
-static gm_status train(const train_arguments *a, gm_trainer *trainer, const char *folder, const char *command_line,
-                       gm_error *error)
+typedef struct train_job {
+    const train_arguments *arguments;
+    const char *command_line;
+    gm_train_config config;
+    gm_context *context;
+    gm_dataset *dataset;
+    gm_trainer *trainer;
+    char folder[GM_RUN_PATH];
+} train_job;
+
+/* Everything that a dry run needs, too. */
+static gm_status prepare(train_job *job, gm_error *error)
 {
+    gm_status status = collect(job->arguments, &job->config, error);
+    if (status == GM_OK)
+        status = gm_command_context(&job->arguments->common, &job->context, error);
+    if (status == GM_OK)
+        status = open_data(&job->config, &job->dataset, error);
+    if (status == GM_OK)
+        status = gm_trainer_create(job->context, job->dataset, &job->config, &job->trainer, error);
+    return status;
+}
+
+static gm_status enter_folder(train_job *job, gm_error *error)
+{
+    const train_arguments *a = job->arguments;
+    gm_status status;
+    if (a->resume) {
+        snprintf(job->folder, sizeof job->folder, "%s", resumed_folder(a));
+        status = gm_trainer_resume(job->trainer, job->folder, error);
+    } else {
+        status = gm_run_folder_create(a->checkpoint_dir, job->dataset->name, a->overwrite, job->folder, error);
+    }
+    return status == GM_OK ? write_config(&job->config, job->folder, error) : status;
+}
+
+static gm_status train(train_job *job, gm_error *error)
+{
+    const train_arguments *a = job->arguments;
     gm_progress progress;
     gm_progress_init(&progress, a->common.quiet ? NULL : stdout, a->matrix);
     const gm_trainer_run_options options = {
-        .folder = folder,
-        .command_line = command_line,
+        .folder = job->folder,
+        .command_line = job->command_line,
         .print_freq = a->print_freq,
         .save_every = a->save_every,
         .max_time = a->max_time,
@@ -302,86 +338,63 @@ static gm_status train(const train_arguments *a, gm_trainer *trainer, const char
         .progress = &progress,
     };
     gm_signals_catch();
-    const gm_status status = gm_trainer_run(trainer, &options, error);
+    const gm_status status = gm_trainer_run(job->trainer, &options, error);
     gm_signals_release();
+    if (status == GM_OK)
+        printf("checkpoint: %s/checkpoint.safetensors\nbackbone: %s/backbone.safetensors\n", job->folder, job->folder);
     return status;
 }
 
-static gm_status resume(const train_arguments *a, gm_trainer *trainer, char folder[GM_RUN_PATH], gm_error *error)
+/* The accuracies and the report; the results come last, for scripts to find. */
+static gm_status judge(train_job *job, gm_error *error)
 {
-    snprintf(folder, GM_RUN_PATH, "%s", resumed_folder(a));
-    return gm_trainer_resume(trainer, folder, error);
-}
-
-/* Measures the model and adds that to the report on its training; the results come last. */
-static gm_status conclude(const train_arguments *a, gm_report *report, gm_context *context, gm_model *model,
-                          const char *folder, gm_error *error)
-{
-    char page[GM_RUN_PATH + 64], picture[GM_RUN_PATH + 64];
-    gm_evaluation evaluation;
+    const bool quiet = job->arguments->common.quiet;
     gm_evaluation_options options = gm_evaluation_default_options();
-    options.probe.seed = (uint64_t)report->config->seed;
-    gm_status status = gm_evaluate(context, report->dataset, model, &options, &evaluation, error);
+    options.probe.seed = (uint64_t)job->config.seed;
+    gm_evaluation evaluation;
+    gm_status status =
+        gm_evaluate(job->context, job->dataset, gm_trainer_model(job->trainer), &options, &evaluation, error);
     if (status != GM_OK)
         return status;
-    report->evaluation = &evaluation;
-    gm_run_path(folder, "report.html", page);
-    gm_run_path(folder, "correlation.png", picture);
-    status = gm_report_write(report, page, error);
+    const gm_report report = {
+        .name = job->folder,
+        .command_line = job->command_line,
+        .context = job->context,
+        .config = &job->config,
+        .dataset = job->dataset,
+        .history = gm_trainer_history(job->trainer),
+        .evaluation = &evaluation,
+    };
+    char page[GM_RUN_PATH + 64], picture[GM_RUN_PATH + 64];
+    gm_run_path(job->folder, "report.html", page);
+    gm_run_path(job->folder, "correlation.png", picture);
+    status = gm_report_write(&report, page, error);
     if (status == GM_OK)
-        status = gm_report_write_matrices(report->history, picture, error);
+        status = gm_report_write_matrices(report.history, picture, error);
     if (status != GM_OK)
         return status;
-    if (!a->common.quiet)
-        printf("evaluation: %.1f s\n", evaluation.seconds);
-    if (!a->common.quiet || !evaluation.measured)
-        gm_evaluation_print_table(&evaluation, report->dataset, stdout);
+    if (!quiet)
+        printf("seconds: training %.1f, evaluation %.1f\n", gm_trainer_seconds(job->trainer), evaluation.seconds);
+    if (!quiet || !evaluation.measured)
+        gm_evaluation_print_table(&evaluation, job->dataset, stdout);
     printf("report: %s\n", page);
-    gm_evaluation_print_results(&evaluation, report->dataset, stdout);
+    gm_evaluation_print_results(&evaluation, job->dataset, stdout);
     return GM_OK;
 }
 
-static gm_status run(const train_arguments *a, const char *command_line, gm_error *error)
+static gm_status run(train_job *job, gm_error *error)
 {
-    gm_context *context = NULL;
-    gm_dataset *dataset = NULL;
-    gm_trainer *trainer = NULL;
-    gm_train_config config;
-    char folder[GM_RUN_PATH];
-    gm_status status = collect(a, &config, error);
-    if (status == GM_OK)
-        status = gm_command_context(&a->common, &context, error);
-    if (status == GM_OK)
-        status = open_data(&config, &dataset, error);
-    if (status == GM_OK)
-        status = gm_trainer_create(context, dataset, &config, &trainer, error);
-    if (status != GM_OK)
-        goto end;
-    if (a->dry_run) {
-        gm_trainer_describe(trainer, stdout);
-        goto end;
+    gm_status status = prepare(job, error);
+    if (status == GM_OK && job->arguments->dry_run) {
+        gm_trainer_describe(job->trainer, stdout);
+        return GM_OK;
     }
-    status = a->resume ? resume(a, trainer, folder, error)
-                       : gm_run_folder_create(a->checkpoint_dir, dataset->name, a->overwrite, folder, error);
     if (status == GM_OK)
-        status = write_config(&config, folder, error);
+        status = enter_folder(job, error);
     if (status == GM_OK)
-        status = train(a, trainer, folder, command_line, error);
-    if (status != GM_OK)
-        goto end;
-    printf("checkpoint: %s/checkpoint.safetensors\nbackbone: %s/backbone.safetensors\n", folder, folder);
-    gm_report report = {.name = folder,
-                        .command_line = command_line,
-                        .context = context,
-                        .config = &config,
-                        .dataset = dataset,
-                        .history = gm_trainer_history(trainer)};
-    if (!a->no_evaluation)
-        status = conclude(a, &report, context, gm_trainer_model(trainer), folder, error);
-end:
-    gm_trainer_destroy(trainer);
-    gm_dataset_close(dataset);
-    gm_context_destroy(context);
+        status = train(job, error);
+    if (status == GM_OK && !job->arguments->no_evaluation)
+        status = judge(job, error);
     return status;
 }
 
@@ -393,7 +406,11 @@ gm_status gm_command_train(int argc, char **argv, gm_error *error)
     if (!command_line)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the command line");
     parse_arguments(argc, argv, &arguments);
-    const gm_status status = run(&arguments, command_line, error);
+    train_job job = {.arguments = &arguments, .command_line = command_line};
+    const gm_status status = run(&job, error);
+    gm_trainer_destroy(job.trainer);
+    gm_dataset_close(job.dataset);
+    gm_context_destroy(job.context);
     free(command_line);
     return status;
 }

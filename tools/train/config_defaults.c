@@ -199,18 +199,17 @@ double gm_config_rate_scale(const gm_train_config *config)
 
 void gm_config_print_defaults(FILE *out)
 {
-    fprintf(out, "Defaults by kind of data:\n"
-                 "               arch  hidden  projection  batch  epochs  optimizer  augmentation\n");
+    fprintf(out, "Defaults by data  arch  hidden  projection  batch  epochs  optimizer  preset\n");
     for (int i = 0; i < KINDS; i++)
-        fprintf(out, "  %-11s  %-4s  %6lld  %10lld  %5lld  %6lld  %-9s  %s\n", by_kind[i].name,
+        fprintf(out, "  %-14s  %-4s  %6lld  %10lld  %5lld  %6lld  %-9s  %s\n", by_kind[i].name,
                 gm_arch_name(by_kind[i].arch), (long long)by_kind[i].hidden_size, (long long)by_kind[i].projection_dim,
                 (long long)by_kind[i].batch_size, (long long)by_kind[i].epochs, gm_optimizer_name(by_kind[i].optimizer),
                 by_kind[i].augmentation);
-    fprintf(out, "by optimiser:  weights  biases  times      decay\n");
+    fprintf(out, "by optimizer      weights  biases  times      weight-decay\n");
     for (int i = 0; i < OPTIMIZERS; i++)
-        fprintf(out, "  %-11s  %7g  %6g  %-9s  %g\n", gm_optimizer_name(by_optimizer[i].kind), by_optimizer[i].weights,
+        fprintf(out, "  %-14s  %7g  %6g  %-9s  %g\n", gm_optimizer_name(by_optimizer[i].kind), by_optimizer[i].weights,
                 by_optimizer[i].biases, by_optimizer[i].scaled ? "batch/256" : "1", by_optimizer[i].weight_decay);
-    fprintf(out, "by arch:       lambd   eps\n");
+    fprintf(out, "by arch           lambd   eps\n");
     for (int i = 0; i < ARCHES; i++)
-        fprintf(out, "  %-11s  %-6g  %g\n", gm_arch_name(by_arch[i].arch), by_arch[i].lambd, by_arch[i].eps);
+        fprintf(out, "  %-14s  %-6g  %g\n", gm_arch_name(by_arch[i].arch), by_arch[i].lambd, by_arch[i].eps);
 }
