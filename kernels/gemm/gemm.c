@@ -157,7 +157,8 @@ static void compute_chunk(const struct job *job, const struct step *step, int64_
 {
     const struct plan *plan = &job->plan;
     const struct gm_gemm_epilogue *epilogue = job->epilogue;
-    const int64_t row_chunk = chunk / plan->col_chunks;
+    /* Of a symmetric C the longest rows first, so that the threads end together. */
+    const int64_t rank = chunk / plan->col_chunks, row_chunk = epilogue->symmetric ? plan->row_chunks - 1 - rank : rank;
     const int64_t row = gm_gemm_share(job->m, plan->row_chunks, row_chunk);
     const int64_t rows = gm_gemm_share(job->m, plan->row_chunks, row_chunk + 1) - row;
     int64_t first, end;
