@@ -56,6 +56,7 @@ struct job {
     int64_t m, n, k;
     const struct gm_gemm_source *a, *b;
     const struct gm_gemm_epilogue *epilogue;
+    bool b_in_place;                 /* whole panels of B are read where they are stored */
     float *packed_a;                 /* of every worker */
     float *packed_b[2];              /* of even and odd steps */
     double *invariance, *redundancy; /* [m], [m, slots] */
@@ -144,13 +145,34 @@ static void share_columns(const struct job *job, const struct step *step, int64_
     *end = gm_min_i64(gm_gemm_share(units, parts, i + 1) * width, step->cols);
 }
 
+static int64_t whole_panels(const struct job *job, int64_t cols)
+{
+    return cols / job->kernels->nr * job->kernels->nr;
+}
+
 static void pack_chunk(const struct job *job, const struct step *step, int64_t chunk)
 {
     int64_t first, end;
     share_columns(job, step, job->plan.pack_chunks, chunk, &first, &end);
+    if (job->b_in_place)
+        first = gm_max_i64(first, whole_panels(job, step->cols));
     if (first < end)
         job->kernels->pack_b(job->b, step->first_col + first, end - first, step->first_k, step->depth,
                              step->packed_b + first * step->depth);
+}
+
+/* Computes the whole panels of B, which begins at column `col`, and leaves the rest of the block. */
+static void multiply_in_place(const struct job *job, const struct step *step, int64_t col, struct gm_gemm_block *block)
+{
+    const int64_t whole = whole_panels(job, block->cols);
+    struct gm_gemm_block part = *block;
+    part.cols = whole;
+    part.b = job->b->data + step->first_k * job->b->ld + col;
+    part.ldb = job->b->ld;
+    job->kernels->multiply(&part);
+    block->cols -= whole;
+    block->b += whole * block->depth;
+    block->c += whole;
 }
 
 static void compute_chunk(const struct job *job, const struct step *step, int64_t chunk, int worker)
@@ -194,7 +216,10 @@ static void compute_chunk(const struct job *job, const struct step *step, int64_
         };
         block.loss = &slots;
     }
-    job->kernels->multiply(&block);
+    if (job->b_in_place)
+        multiply_in_place(job, step, col, &block);
+    if (block.cols > 0)
+        job->kernels->multiply(&block);
 }
 
 /* The thread that is waited for may need this one's processor. */
@@ -269,6 +294,14 @@ static struct gm_gemm_loss sum_loss(const struct job *job)
     return loss;
 }
 
+/* Packing B pays when many tiles of rows read it; measured. */
+static bool worth_in_place(int64_t m, const struct gm_gemm_source *b, const struct gm_gemm_epilogue *epilogue)
+{
+    enum { IN_PLACE_ROWS = 96 };
+    return m <= IN_PLACE_ROWS && b->kind == GM_GEMM_PLAIN && !b->transposed && epilogue->kind == GM_GEMM_STORE &&
+           !epilogue->symmetric;
+}
+
 void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const struct gm_gemm_source *a,
                  const struct gm_gemm_source *b, const struct gm_gemm_epilogue *epilogue)
 {
@@ -286,6 +319,7 @@ void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const str
         .a = a,
         .b = b,
         .epilogue = epilogue,
+        .b_in_place = worth_in_place(m, b, epilogue),
     };
     if (job.k == 0)
         job.plan.depth_blocks = 1;

@@ -22,6 +22,7 @@ struct gm_gemm_loss_slots {
 struct gm_gemm_block {
     int64_t rows, cols, depth;
     const float *a, *b; /* packed */
+    int64_t ldb;        /* 0; or, of whole panels, b as it is stored: row-major with this leading dimension */
     float *c;
     int64_t ldc;
     float alpha, beta;

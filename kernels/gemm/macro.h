@@ -56,7 +56,8 @@ static void multiply(const struct gm_gemm_block *x)
             const struct tile tile = {
                 .depth = x->depth,
                 .a = x->a + t * TILE_ROWS * x->depth,
-                .b = x->b + j * x->depth,
+                .b = x->b + (x->ldb ? j : j * x->depth),
+                .ldb = x->ldb ? x->ldb : vecs * VEC_LANES,
                 .c = x->c + i * x->ldc + j,
                 .ldc = x->ldc,
                 .cols = cols,

@@ -1,4 +1,5 @@
-/* The register tile for every number of rows and vectors: C = alpha A B + beta C with A and B packed. */
+/* The register tile for every number of rows and vectors: C = alpha A B + beta C with A packed and B packed or as it is
+ * stored. */
 #ifndef GEMEL_GEMM_TILE_H
 #define GEMEL_GEMM_TILE_H
 
@@ -20,6 +21,7 @@ enum { TILE_COLS = TILE_VECS * VEC_LANES };
 struct tile {
     int64_t depth;
     const float *a, *b;
+    int64_t ldb; /* from one k to the next */
     float *c;
     int64_t ldc;
     int64_t cols; /* more than vecs - 1 vectors of them */
@@ -64,10 +66,11 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, int ve
     }
 
     const float *a = t->a, *b = t->b;
+    const int64_t ldb = t->ldb;
     for (int64_t k = t->depth; k > 0; k--) {
         step(rows, vecs, a, b, sum);
         a += TILE_ROWS;
-        b += vecs * VEC_LANES;
+        b += ldb;
     }
 
     const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f;
