@@ -34,12 +34,12 @@ static int64_t packed_a_floats(gm_core_type type)
 /* How one product is cut. Borders in k depend on k and the kernel alone, all others on caches and threads too. */
 struct plan {
     int64_t threads;
-    int64_t depth_blocks, depth;             /* blocks of k, the longest of them */
-    int64_t step;                            /* columns are cut at multiples of it */
-    int64_t slots;                           /* of the loss in one row */
-    int64_t row_chunks, packed_a;            /* of C; floats for one chunk's rows of A */
-    int64_t col_blocks, col_steps, packed_b; /* of C; steps of the widest; floats for it */
-    int64_t col_chunks, pack_chunks;         /* of one block of columns: to compute, to pack */
+    int64_t depth_blocks, depth;              /* blocks of k, the longest of them */
+    int64_t grain;                            /* columns are cut at multiples of it */
+    int64_t slots;                            /* of the loss in one row */
+    int64_t row_chunks, packed_a;             /* of C; floats for one chunk's rows of A */
+    int64_t col_blocks, col_grains, packed_b; /* of C; grains of the widest; floats for it */
+    int64_t col_chunks, pack_chunks;          /* of one block of columns: to compute, to pack */
 };
 
 /* Counters of chunks that must follow each other; chunks share one without harm, since they are numbered in it. */
@@ -95,8 +95,8 @@ static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, in
     plan.threads = serial ? 1 : context->threads;
     plan.depth_blocks = gm_max_i64(1, gm_ceil_div(k, kernels->depth));
     plan.depth = gm_max_i64(1, gm_ceil_div(k, plan.depth_blocks));
-    plan.step = kind == GM_GEMM_LOSS ? SLOT_PANELS * kernels->nr : kernels->nr;
-    plan.slots = kind == GM_GEMM_LOSS ? gm_ceil_div(n, plan.step) : 0;
+    plan.grain = kind == GM_GEMM_LOSS ? SLOT_PANELS * kernels->nr : kernels->nr;
+    plan.slots = kind == GM_GEMM_LOSS ? gm_ceil_div(n, plan.grain) : 0;
 
     const int64_t chunks = plan.threads == 1 ? 1 : plan.threads * CHUNKS_A_THREAD;
     const int64_t tiles = gm_ceil_div(m, kernels->mr);
@@ -105,15 +105,15 @@ static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, in
     const int64_t chunk_tiles = gm_ceil_div(gm_ceil_div(m, plan.row_chunks), kernels->mr);
     plan.packed_a = gm_round_up(chunk_tiles * kernels->mr * plan.depth + kernels->slack, GM_CACHE_LINE);
 
-    const int64_t steps = gm_ceil_div(n, plan.step);
+    const int64_t grains = gm_ceil_div(n, plan.grain);
     const int64_t left =
         (floats_a_thread - plan.packed_a) * plan.threads / buffers(&plan) - GM_CACHE_LINE - kernels->slack;
-    plan.col_blocks = gm_ceil_div(steps, gm_max_i64(1, left / (plan.depth * plan.step)));
-    plan.col_steps = gm_ceil_div(steps, plan.col_blocks);
-    plan.packed_b = gm_round_up(plan.col_steps * plan.step * plan.depth + kernels->slack, GM_CACHE_LINE);
-    plan.col_chunks = clamp(gm_ceil_div(chunks, plan.row_chunks), 1, gm_max_i64(1, plan.col_steps / 2));
-    plan.pack_chunks = clamp(gm_ceil_div(plan.col_steps * plan.step, PACK_COLS),
-                             gm_min_i64(plan.threads, plan.col_steps), plan.col_steps);
+    plan.col_blocks = gm_ceil_div(grains, gm_max_i64(1, left / (plan.depth * plan.grain)));
+    plan.col_grains = gm_ceil_div(grains, plan.col_blocks);
+    plan.packed_b = gm_round_up(plan.col_grains * plan.grain * plan.depth + kernels->slack, GM_CACHE_LINE);
+    plan.col_chunks = clamp(gm_ceil_div(chunks, plan.row_chunks), 1, gm_max_i64(1, plan.col_grains / 2));
+    plan.pack_chunks = clamp(gm_ceil_div(plan.col_grains * plan.grain, PACK_COLS),
+                             gm_min_i64(plan.threads, plan.col_grains), plan.col_grains);
     return plan;
 }
 
@@ -121,7 +121,7 @@ static struct step make_step(const struct job *job, int64_t number)
 {
     const struct plan *plan = &job->plan;
     const int64_t block = number % plan->depth_blocks,
-                  first_col = number / plan->depth_blocks * plan->col_steps * plan->step;
+                  first_col = number / plan->depth_blocks * plan->col_grains * plan->grain;
     const int64_t first_k = gm_gemm_share(job->k, plan->depth_blocks, block);
     const struct step step = {
         .number = number,
@@ -130,7 +130,7 @@ static struct step make_step(const struct job *job, int64_t number)
         .first_k = first_k,
         .depth = gm_gemm_share(job->k, plan->depth_blocks, block + 1) - first_k,
         .first_col = first_col,
-        .cols = gm_min_i64(plan->col_steps * plan->step, job->n - first_col),
+        .cols = gm_min_i64(plan->col_grains * plan->grain, job->n - first_col),
         .packed_b = job->packed_b[number % 2],
     };
     return step;
@@ -140,9 +140,9 @@ static struct step make_step(const struct job *job, int64_t number)
 static void share_columns(const struct job *job, const struct step *step, int64_t parts, int64_t i, int64_t *first,
                           int64_t *end)
 {
-    const int64_t width = job->plan.step, units = gm_ceil_div(step->cols, width);
-    *first = gm_gemm_share(units, parts, i) * width;
-    *end = gm_min_i64(gm_gemm_share(units, parts, i + 1) * width, step->cols);
+    const int64_t grain = job->plan.grain, grains = gm_ceil_div(step->cols, grain);
+    *first = gm_gemm_share(grains, parts, i) * grain;
+    *end = gm_min_i64(gm_gemm_share(grains, parts, i + 1) * grain, step->cols);
 }
 
 static int64_t whole_panels(const struct job *job, int64_t cols)
@@ -207,9 +207,9 @@ static void compute_chunk(const struct job *job, const struct step *step, int64_
     struct gm_gemm_loss_slots slots;
     if (epilogue->kind == GM_GEMM_LOSS && step->last) {
         slots = (struct gm_gemm_loss_slots){
-            .step = plan->step,
+            .cols = plan->grain,
             .diagonal = epilogue->row0 + row - col,
-            .redundancy = job->redundancy + row * plan->slots + col / plan->step,
+            .redundancy = job->redundancy + row * plan->slots + col / plan->grain,
             .ldr = plan->slots,
             .invariance = job->invariance + row,
             .lambda = epilogue->lambda,

@@ -8,10 +8,10 @@
 
 #include "gemm/gemm.h"
 
-/* Where the tiles of the last block of k leave the terms of the loss. A slot is the sum over one row and `step`
+/* Where the tiles of the last block of k leave the terms of the loss. A slot is the sum over one row and `cols`
  * columns. */
 struct gm_gemm_loss_slots {
-    int64_t step;       /* columns of a slot, a multiple of nr; blocks of C begin at multiples of it */
+    int64_t cols;       /* of a slot, a multiple of nr; blocks of C begin at multiples of it */
     int64_t diagonal;   /* the diagonal crosses row i of the block in its column i + diagonal */
     double *redundancy; /* [rows, ldr], from the block's first slot */
     int64_t ldr;

@@ -36,8 +36,8 @@ static inline void loss_tile(const struct gm_gemm_loss_slots *s, int64_t i, int6
 {
     for (int64_t r = i; r < i + rows; r++) {
         const double squares = loss_row(c, cols, r + s->diagonal - j, s->lambda, s->invariance + r);
-        double *slot = s->redundancy + r * s->ldr + j / s->step;
-        *slot = j % s->step == 0 ? squares : *slot + squares;
+        double *slot = s->redundancy + r * s->ldr + j / s->cols;
+        *slot = j % s->cols == 0 ? squares : *slot + squares;
         c += ldc;
     }
 }
