@@ -319,7 +319,7 @@ void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const str
         .a = a,
         .b = b,
         .epilogue = epilogue,
-        .b_in_place = worth_in_place(m, b, epilogue),
+        .b_in_place = k > 0 && worth_in_place(m, b, epilogue),
     };
     if (job.k == 0)
         job.plan.depth_blocks = 1;
