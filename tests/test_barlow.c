@@ -421,6 +421,37 @@ START_TEST(nothing_beyond_the_matrices_is_touched)
 }
 END_TEST
 
+/* Large gradients whose vectors are aligned are written past the caches, others are not. */
+START_TEST(bits_do_not_depend_on_alignment)
+{
+    const int64_t n = 64, d = 2051, ld = 2064;
+    gm_isa isas[GM_ISA_COUNT];
+    float *za = floats(n * d), *zb = floats(n * d), *out[4];
+    barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
+    for (int k = 0; k < 4; k++)
+        out[k] = aligned_alloc(64, (size_t)(n * ld + 16) * sizeof(float));
+    for (int i = 0, count = test_isas(isas); i < count; i++) {
+        gm_context *context = loss_context(isas[i], 2, n, d, NULL, true);
+        for (int k = 0; k < 4; k++)
+            test_fill_nan(out[k], n * ld + 16);
+        for (int shift = 0; shift < 2; shift++) {
+            gm_barlow_result result = {.size = sizeof result};
+            ck_assert_int_eq(gm_barlow_loss_f32(context, n, d, za, d, zb, d, NULL, &result, out[2 * shift] + shift, ld,
+                                                out[2 * shift + 1] + shift, ld),
+                             GM_OK);
+        }
+        for (int64_t k = 0; k < n * ld; k++) {
+            ck_assert(k % ld < d ? out[0][k] == out[2][k + 1] : isnan(out[0][k]) && isnan(out[2][k + 1]));
+            ck_assert(k % ld < d ? out[1][k] == out[3][k + 1] : isnan(out[1][k]) && isnan(out[3][k + 1]));
+        }
+        gm_context_destroy(context);
+    }
+    for (int k = 0; k < 4; k++)
+        free(out[k]);
+    free(za), free(zb);
+}
+END_TEST
+
 START_TEST(bits_do_not_depend_on_threads)
 {
     static const int32_t threads[] = {1, 2, 3, 7};
@@ -684,6 +715,7 @@ int main(void)
     tcase_add_test(tests, two_samples_of_one_dimension);
     tcase_add_test(tests, not_finite_input_gives_nan_and_its_status);
     tcase_add_test(tests, nothing_beyond_the_matrices_is_touched);
+    tcase_add_test(tests, bits_do_not_depend_on_alignment);
     tcase_add_test(tests, bits_do_not_depend_on_threads);
     tcase_add_test(tests, workspace_keeps_its_bounds);
     tcase_add_test(tests, wide_embeddings_run_in_little_memory);

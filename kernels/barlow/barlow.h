@@ -40,6 +40,7 @@ struct gm_barlow_block {
     int64_t rows, cols, panel; /* panel: columns of one, gm_gemm_kernels.nr */
     const float *weight; /* the diagonal's share of dL/da_ij is weight_j b_ij, and that of dL/db_ij weight_j a_ij */
     struct gm_barlow_block_side a, b;
+    bool stream; /* dz, which is not g then, is large and not in the caches */
 };
 
 /* Single-threaded; rows >= 1, 1 <= cols <= GM_BARLOW_COLS. Sums run in float over 32 rows, then in double. */

@@ -165,15 +165,28 @@ static void project(const struct gm_barlow_block *block, double *a_sum, double *
     }
 }
 
+/* Whether whole vectors of dz may be streamed: all of them are aligned. */
+static bool aligned(const struct gm_barlow_block_side *side)
+{
+    return (uintptr_t)side->dz % sizeof(vec) == 0 && side->lddz % VEC_LANES == 0;
+}
+
+WALK_INLINE void put(float *p, vec v, int64_t lanes, bool stream)
+{
+    if (stream && lanes == VEC_LANES)
+        vec_stream(p, v);
+    else
+        walk_store(p, v, lanes);
+}
+
 struct chain_walk {
     const struct gm_barlow_block *block;
     struct panel panel;
     const float *a_projection, *b_projection;
 };
 
-WALK_INLINE void chain_vector(const void *arg, int64_t row, int rows, int64_t j, int64_t lanes, bool unused)
+WALK_INLINE void chain_vector(const void *arg, int64_t row, int rows, int64_t j, int64_t lanes, bool stream)
 {
-    (void)unused;
     const struct chain_walk *w = arg;
     const struct gm_barlow_block_side *side_a = &w->block->a, *side_b = &w->block->b;
     const int64_t col = w->panel.col + j;
@@ -181,20 +194,23 @@ WALK_INLINE void chain_vector(const void *arg, int64_t row, int rows, int64_t j,
     const vec scale_a = walk_load(side_a->scale + col, lanes), scale_b = walk_load(side_b->scale + col, lanes);
     const vec along_a = walk_load(w->a_projection + col, lanes), along_b = walk_load(w->b_projection + col, lanes);
     for (int64_t i = row; i < row + rows; i++) {
-        const vec a = vec_load(w->panel.a + i * w->panel.stride + j), b = vec_load(w->panel.b + i * w->panel.stride + j);
+        const vec a = vec_load(w->panel.a + i * w->panel.stride + j),
+                  b = vec_load(w->panel.b + i * w->panel.stride + j);
         const vec ga = vec_fma(weight, b, walk_load(side_a->g + i * side_a->ldg + col, lanes));
         const vec gb = vec_fma(weight, a, walk_load(side_b->g + i * side_b->ldg + col, lanes));
-        walk_store(side_a->dz + i * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes);
-        walk_store(side_b->dz + i * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes);
+        put(side_a->dz + i * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes, stream);
+        put(side_b->dz + i * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes, stream);
     }
 }
 
 static void chain(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection)
 {
+    const bool stream = block->stream && aligned(&block->a) && aligned(&block->b);
     for (int64_t col = 0; col < block->cols; col += block->panel) {
         const struct chain_walk arg = {block, panel_at(block, col), a_projection, b_projection};
-        walk(chain_vector, &arg, 0, block->rows, arg.panel.cols, false);
+        walk(chain_vector, &arg, 0, block->rows, arg.panel.cols, stream);
     }
+    vec_stream_end();
 }
 
 static void row_means(int64_t rows, int64_t cols, const struct gm_barlow_view *a, float *mean, int64_t ldm)

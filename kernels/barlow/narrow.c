@@ -14,6 +14,10 @@ enum { PRODUCT_COLS = 64 };
  * for a few sets of each cache; after one copy everything else that reads them finds them in the level-2 cache. */
 enum { COPY_COLS = GM_BARLOW_COLS + 16 };
 
+/* Gradients together larger than a level-2 cache are written past the caches: their lines, a row apart, would have to
+ * be read first, and would be gone before anyone reads them. */
+enum { STREAM_FLOATS = 1 << 18 };
+
 /* Slots of K_A and K_B: each sums a fixed range of chunks, so that several threads can work. Their floats are bounded,
  * as is their number. */
 enum { MOST_SLOTS = 16, SLOT_FLOATS = 1 << 20 };
@@ -212,6 +216,7 @@ static void product_chunk(void *arg, int64_t chunk, int worker)
         .weight = job->weight + first,
         .a = multiply(task, &job->a, &task->b, first, cols, right_a, product_a),
         .b = multiply(task, &job->b, &task->a, first, cols, right_b, product_b),
+        .stream = 2 * job->n * job->d >= STREAM_FLOATS,
     };
     double a_sum[GM_BARLOW_COLS] = {0}, b_sum[GM_BARLOW_COLS] = {0};
     float a_projection[GM_BARLOW_COLS], b_projection[GM_BARLOW_COLS];

@@ -28,6 +28,16 @@ static inline void vec_store(float *p, vec v)
     _mm256_storeu_ps(p, v);
 }
 
+static inline void vec_stream(float *p, vec v)
+{
+    _mm256_stream_ps(p, v);
+}
+
+static inline void vec_stream_end(void)
+{
+    _mm_sfence();
+}
+
 /* All bits in the first n lanes: a masked access to the others does not fault. */
 static inline __m256i vec_first_lanes(int64_t n)
 {

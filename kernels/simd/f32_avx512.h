@@ -28,6 +28,16 @@ static inline void vec_store(float *p, vec v)
     _mm512_storeu_ps(p, v);
 }
 
+static inline void vec_stream(float *p, vec v)
+{
+    _mm512_stream_ps(p, v);
+}
+
+static inline void vec_stream_end(void)
+{
+    _mm_sfence();
+}
+
 static inline __mmask16 vec_first_lanes(int64_t n)
 {
     return (__mmask16)((1u << n) - 1u);

@@ -28,6 +28,13 @@ static inline void vec_store(float *p, vec v)
     vst1q_f32(p, v);
 }
 
+static inline void vec_stream(float *p, vec v)
+{
+    vec_store(p, v);
+}
+
+static inline void vec_stream_end(void) {}
+
 static inline vec vec_load_n(const float *p, int64_t n)
 {
     vec v = vdupq_n_f32(0.0f);

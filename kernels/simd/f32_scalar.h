@@ -28,6 +28,13 @@ static inline void vec_store(float *p, vec v)
     *p = v;
 }
 
+static inline void vec_stream(float *p, vec v)
+{
+    vec_store(p, v);
+}
+
+static inline void vec_stream_end(void) {}
+
 static inline vec vec_load_n(const float *p, int64_t n)
 {
     return n > 0 ? *p : 0.0f;

@@ -5,7 +5,8 @@
  *   vec_zero() vec_set(x) vec_load(p) vec_store(p, v)         any alignment
  *   vec_load_n(p, n) vec_store_n(p, v, n)                     the first n lanes, 0 <= n <= VEC_LANES; others read as 0;
  *                                                             no memory beyond them is touched
- *   vec_add vec_sub vec_mul vec_div vec_sqrt vec_abs
+ *   vec_stream(p, v), then vec_stream_end()                   p aligned to the vector: a store past the caches where
+ * there is one, ordered before what follows vec_stream_end() vec_add vec_sub vec_mul vec_div vec_sqrt vec_abs
  *   vec_fma(a, b, c) = a b + c, vec_fnma(a, b, c) = c - a b   one rounding; scalar: multiply, then add
  *   vec_min(a, b) vec_max(a, b)                               b if either is NaN: vec_max(vec_zero(), x) keeps NaN
  *   vec_select_gt(a, b, x, y)                                 a > b ? x : y in each lane; NaN compares false
