@@ -72,7 +72,6 @@ static void enter(void)
 {
     home = test_folder_create();
     ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("GEMEL_ISA");
     unsetenv("OMP_NUM_THREADS");
     test_random random = test_random_create(1);
     float x[ROWS * DIM];

@@ -1,7 +1,8 @@
 /* What a run shows and keeps: thinned series, the drawn matrix, the folder, the logs. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "support/files.h"
@@ -130,16 +131,15 @@ START_TEST(progress_elsewhere_is_plain)
     gm_progress_init(&progress, out, GM_MATRIX_ON);
     ck_assert_int_gt(progress.tiles, 0);
     ck_assert(!gm_progress_due(&progress, 1e9));
-    gm_progress_epoch(&progress, &state);
-    gm_progress_end(&progress, &state);
+    gm_progress_epoch(&progress, &state, true, 0);
     rewind(out);
     text[fread(text, 1, sizeof text - 1, out)] = '\0';
     fclose(out);
     ck_assert_str_eq(text,
-                     "epoch 2/6  step 468/1404 33%  loss 12.5 (invariance 2.5 + redundancy 10)  9500 images/s  lr "
-                     "0.002  data 8%  ETA 1:02:05\n██  cross-correlation of the two views\n");
+                     "epoch 2/6  step 468/1404 33%  loss 12.5 (invariance 2.5 + redundancy 10)  9500 images/s  ETA "
+                     "1:02:05  lr 0.002  data 8%\n██  cross-correlation of the two views\n");
     gm_progress_init(&progress, NULL, GM_MATRIX_ON);
-    gm_progress_epoch(&progress, &state);
+    gm_progress_epoch(&progress, &state, true, 0);
 }
 END_TEST
 
@@ -149,6 +149,52 @@ static test_folder enter_temporary_folder(void)
     ck_assert_int_eq(chdir(folder.path), 0);
     return folder;
 }
+
+/* What a terminal of this size shows: the text written since the last call. */
+static size_t read_screen(int screen, char *text, size_t size)
+{
+    const ssize_t got = read(screen, text, size - 1);
+    text[got > 0 ? got : 0] = '\0';
+    return strlen(text);
+}
+
+START_TEST(progress_on_a_terminal_is_drawn_in_place)
+{
+    const float c[4] = {0.5f, 0, 0, 0.5f};
+    const gm_progress_state state = {.epochs = 6, .step = 10, .steps = 60, .width = 4, .tiles = 2, .c = c};
+    const struct winsize window = {.ws_row = 10, .ws_col = 60};
+    char text[4096];
+    const int screen = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert(screen >= 0 && !grantpt(screen) && !unlockpt(screen) && !ioctl(screen, TIOCSWINSZ, &window));
+    FILE *out = fopen(ptsname(screen), "w");
+    ck_assert_ptr_nonnull(out);
+    setenv("TERM", "xterm-256color", 1);
+    setenv("NO_COLOR", "1", 1);
+    gm_progress progress;
+    gm_progress_init(&progress, out, GM_MATRIX_AUTO);
+    ck_assert_int_eq(progress.tiles, 14); /* in 10 - 3 lines */
+    ck_assert(gm_progress_due(&progress, 100));
+    gm_progress_draw(&progress, &state, 100);
+    ck_assert(!gm_progress_due(&progress, 100.1) && gm_progress_due(&progress, 100.25));
+    read_screen(screen, text, sizeof text);
+    ck_assert_msg(!strncmp(text, "\r1/6  10/60 17%  loss 0", 23), "%s", text);
+    ck_assert(strstr(text, "\n██  cross-correlation") && !strcmp(text + strlen(text) - 4, "\033[2A"));
+    ck_assert(strchr(text, '\n') - text < 60 + 8);
+
+    gm_progress_epoch(&progress, &state, false, 100.5);
+    ck_assert(read_screen(screen, text, sizeof text) > 0);
+    gm_progress_epoch(&progress, &state, false, 100.9); /* a line a second */
+    gm_progress_epoch(&progress, &state, true, 100.9);  /* but always the last one */
+    read_screen(screen, text, sizeof text);
+    ck_assert_msg(!strncmp(text, "\r\033[J1/6", 7) && !strstr(text, "\033[2A"), "%s", text);
+
+    setenv("TERM", "dumb", 1);
+    gm_progress_init(&progress, out, GM_MATRIX_AUTO);
+    ck_assert(!progress.terminal && progress.tiles == 0);
+    fclose(out);
+    close(screen);
+}
+END_TEST
 
 START_TEST(folders_are_numbered_and_guarded)
 {
@@ -211,6 +257,7 @@ int main(void)
     tcase_add_test(tests, a_matrix_is_drawn);
     tcase_add_test(tests, the_environment_chooses_the_style);
     tcase_add_test(tests, progress_elsewhere_is_plain);
+    tcase_add_test(tests, progress_on_a_terminal_is_drawn_in_place);
     tcase_add_test(tests, folders_are_numbered_and_guarded);
     tcase_add_test(tests, logs_have_the_published_names);
     suite_add_tcase(suite, tests);

@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const double redraw_seconds = 0.2;
+static const double redraw_seconds = 0.2, line_seconds = 1;
 enum { MOST_TILES = 32, LINE = 256 };
 
 void gm_progress_init(gm_progress *progress, FILE *out, gm_matrix_mode mode)
@@ -52,10 +52,10 @@ static void format_line(const gm_progress *progress, const gm_progress_state *s,
     const bool roomy = !progress->terminal || progress->columns > 112;
     snprintf(text, size,
              roomy ? "epoch %lld/%lld  step %lld/%lld %.0f%%  loss %.4g (invariance %.4g + redundancy %.4g)  "
-                     "%.0f images/s  lr %.2g  data %.0f%%  ETA %s"
-                   : "%lld/%lld  %lld/%lld %.0f%%  loss %.4g (%.4g + %.4g)  %.0f/s  lr %.2g  data %.0f%%  ETA %s",
+                     "%.0f images/s  ETA %s  lr %.2g  data %.0f%%"
+                   : "%lld/%lld  %lld/%lld %.0f%%  loss %.4g (%.4g + %.4g)  %.0f/s  ETA %s  lr %.2g  data %.0f%%",
              (long long)s->epoch + 1, (long long)s->epochs, (long long)s->step, (long long)s->steps, percent, s->loss,
-             s->invariance, s->redundancy, s->images_per_second, s->lr, 100 * s->data_share, remaining);
+             s->invariance, s->redundancy, s->images_per_second, remaining, s->lr, 100 * s->data_share);
     if (progress->terminal && (int64_t)strlen(text) >= progress->columns)
         text[progress->columns - 1] = '\0';
 }
@@ -97,8 +97,8 @@ static void draw_matrix(const gm_progress *progress, const gm_progress_state *st
     }
 }
 
-/* The live picture begins at the cursor's line; the cursor returns there unless the picture is to stay. */
-static void draw_live(const gm_progress *progress, const gm_progress_state *state, bool stays, FILE *frame)
+/* The live picture begins at the cursor's line, where the cursor returns. */
+static void draw_live(const gm_progress *progress, const gm_progress_state *state, FILE *frame)
 {
     char line[LINE];
     format_line(progress, state, line, sizeof line);
@@ -106,8 +106,7 @@ static void draw_live(const gm_progress *progress, const gm_progress_state *stat
     if (state->tiles > 0)
         draw_matrix(progress, state, frame);
     const int64_t lines = 1 + (state->tiles > 0 ? gm_matrix_lines(state->tiles) : 0);
-    if (!stays)
-        fprintf(frame, "\033[%lldA", (long long)lines);
+    fprintf(frame, "\033[%lldA", (long long)lines);
 }
 
 /* A frame is written at once, so that the terminal never shows half of one. */
@@ -124,30 +123,24 @@ void gm_progress_draw(gm_progress *progress, const gm_progress_state *state, dou
     FILE *frame = open_memstream(&text, &size);
     if (!frame)
         return;
-    draw_live(progress, state, false, frame);
+    draw_live(progress, state, frame);
     if (!fclose(frame))
         show(progress, text);
     free(text);
     progress->next_draw = now + redraw_seconds;
 }
 
-void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state)
+void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state, bool last, double now)
 {
-    if (!progress->out)
+    if (!progress->out || (progress->terminal && !last && now < progress->next_line))
         return;
     char line[LINE];
     format_line(progress, state, line, sizeof line);
     fprintf(progress->out, progress->terminal ? "\r\033[J%s\n" : "%s\n", line);
-    if (!progress->terminal && state->tiles > 0)
+    if (state->tiles > 0 && (last || !progress->terminal))
         draw_matrix(progress, state, progress->out);
-    fflush(progress->out);
-}
-
-void gm_progress_end(gm_progress *progress, const gm_progress_state *state)
-{
-    if (!progress->terminal)
-        return;
-    if (state->tiles > 0)
-        draw_matrix(progress, state, progress->out);
+    if (progress->terminal && !last)
+        gm_progress_draw(progress, state, now);
+    progress->next_line = now + line_seconds;
     fflush(progress->out);
 }

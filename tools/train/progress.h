@@ -21,7 +21,8 @@ typedef struct gm_progress {
     int64_t columns; /* of the terminal */
     int64_t tiles;   /* rows of the picture that fits; 0: none is wanted */
     gm_matrix_style style;
-    double next_draw; /* earliest time of the next redraw */
+    double next_draw; /* earliest times of the next redraw … */
+    double next_line; /* … and of the next line that stays, on a terminal */
 } gm_progress;
 
 typedef struct gm_progress_state {
@@ -46,10 +47,8 @@ bool gm_progress_due(const gm_progress *progress, double now);
 /* Redraws the live picture. */
 void gm_progress_draw(gm_progress *progress, const gm_progress_state *state, double now);
 
-/* Prints what stays of an epoch; its loss terms are means over the epoch. */
-void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state);
-
-/* Leaves the live picture, if there is one, on the screen. */
-void gm_progress_end(gm_progress *progress, const gm_progress_state *state);
+/* Prints what stays of an epoch, the loss terms being means over it. On a terminal epochs of less than a second leave a
+ * line a second, and the live picture stays behind the last one. */
+void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state, bool last, double now);
 
 #endif

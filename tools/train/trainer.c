@@ -481,11 +481,9 @@ static gm_status finish_epoch(gm_trainer *t, gm_error *error)
         status = add_picture(t, &state, error);
     if (status != GM_OK)
         return status;
-    gm_progress_epoch(t->run->progress, &state);
     t->epoch = t->step / t->steps_per_epoch; /* the same one if the run ends within it */
     const bool last = t->step == t->steps || t->stopping;
-    if (last)
-        gm_progress_end(t->run->progress, &state);
+    gm_progress_epoch(t->run->progress, &state, last, now());
     return last || t->epoch % t->run->save_every == 0 ? save(t, error) : GM_OK;
 }
 
