@@ -401,6 +401,17 @@ static bool ends_with(const char *text, const char *end)
     return strlen(text) >= strlen(end) && !strcmp(text + strlen(text) - strlen(end), end);
 }
 
+static bool wait_for(const char *path)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (!access(path, F_OK))
+            return true;
+        const struct timespec pause = {0, 10000000};
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 /* A file that may not grow is what a full disk looks like from here. */
 START_TEST(a_full_disk_is_reported)
 {
@@ -420,16 +431,24 @@ START_TEST(a_full_disk_is_reported)
 }
 END_TEST
 
-static bool wait_for(const char *path)
+START_TEST(a_disk_that_fills_up_keeps_the_last_checkpoint)
 {
-    for (int i = 0; i < 1000; i++) {
-        if (!access(path, F_OK))
-            return true;
-        const struct timespec pause = {0, 10000000};
-        nanosleep(&pause, NULL);
-    }
-    return false;
+    const struct rlimit limit = {8192, 8192};
+    char output[OUTPUT];
+    enter();
+    const pid_t child =
+        start("train good.npy " SMALL " --epochs=8000000 --quiet --checkpoint-dir=run", RLIM_INFINITY, NULL);
+    ck_assert(wait_for("run/backbone.safetensors"));
+    ck_assert_int_eq(prlimit(child, RLIMIT_FSIZE, &limit, NULL), 0);
+    ck_assert_int_eq(finish(child, output), 1);
+    ck_assert_ptr_nonnull(strstr(output, "gemel train: run/"));
+    gm_error error = {GM_OK, ""};
+    gm_safetensors *file;
+    ck_assert_msg(gm_safetensors_open("run/checkpoint.safetensors", &file, &error) == GM_OK, "%s", error.message);
+    gm_safetensors_close(file);
+    leave();
 }
+END_TEST
 
 START_TEST(signals_save_and_stop)
 {
@@ -498,6 +517,7 @@ int main(void)
     tcase_add_test(tests, nan_in_the_input_ends_the_run_and_keeps_the_checkpoint);
     tcase_add_test(tests, a_rate_too_high_ends_the_run);
     tcase_add_test(tests, a_full_disk_is_reported);
+    tcase_add_test(tests, a_disk_that_fills_up_keeps_the_last_checkpoint);
     tcase_add_loop_test(tests, signals_save_and_stop, 0, 2);
     tcase_add_loop_test(tests, a_resumed_run_ends_as_if_never_stopped, 0, 2);
     tcase_add_test(tests, time_can_be_limited);
