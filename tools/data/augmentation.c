@@ -21,7 +21,7 @@ gm_status gm_augmentation_preset(const char *name, gm_augmentation *augmentation
     gm_augmentation preset = no_augmentation;
     if (strcmp(name, "fashion") == 0) {
         preset.crop_probability = 1.0f;
-        preset.crop_scale_min = 0.3f;
+        preset.crop_scale_min = 0.4f;
         preset.crop_ratio_min = 0.75f;
         preset.crop_ratio_max = 4.0f / 3.0f;
         preset.flip_probability = 0.5f;

@@ -11,7 +11,7 @@ static const struct kind_defaults {
     int64_t hidden_size, projection_dim, batch_size, epochs;
     const char *augmentation;
 } by_kind[] = {
-    {GM_DATA_GRAY_IMAGES, "grey images", GM_ARCH_MLP, GM_OPTIMIZER_ADAM, 512, 1024, 256, 6, "fashion"},
+    {GM_DATA_GRAY_IMAGES, "grey images", GM_ARCH_MLP, GM_OPTIMIZER_ADAM, 512, 512, 256, 10, "fashion"},
     {GM_DATA_VECTORS, "vectors", GM_ARCH_AXON, GM_OPTIMIZER_ADAM, 512, 256, 256, 20, "vectors"},
 };
 
