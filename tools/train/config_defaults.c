@@ -11,7 +11,7 @@ static const struct kind_defaults {
     int64_t hidden_size, projection_dim, batch_size, epochs;
     const char *augmentation;
 } by_kind[] = {
-    {GM_DATA_GRAY_IMAGES, "grey images", GM_ARCH_MLP, GM_OPTIMIZER_ADAM, 512, 512, 256, 10, "fashion"},
+    {GM_DATA_GRAY_IMAGES, "grey images", GM_ARCH_MLP, GM_OPTIMIZER_ADAM, 1024, 256, 256, 7, "fashion"},
     {GM_DATA_VECTORS, "vectors", GM_ARCH_AXON, GM_OPTIMIZER_ADAM, 512, 256, 256, 20, "vectors"},
 };
 
@@ -24,7 +24,7 @@ static const struct optimizer_defaults {
 } by_optimizer[] = {
     {GM_OPTIMIZER_LARS, 0.2, 0.0048, true, 1e-6},
     {GM_OPTIMIZER_SGD, 0.01, 0.01, true, 1e-6},
-    {GM_OPTIMIZER_ADAM, 0.002, 0.002, false, 1e-6},
+    {GM_OPTIMIZER_ADAM, 0.001, 0.001, false, 1e-6},
 };
 
 /* The loss as each architecture's authors use it. */
