@@ -188,6 +188,10 @@ START_TEST(progress_on_a_terminal_is_drawn_in_place)
     read_screen(screen, text, sizeof text);
     ck_assert_msg(!strncmp(text, "\r\033[J1/6", 7) && !strstr(text, "\033[2A"), "%s", text);
 
+    gm_progress_clear(&progress);
+    read_screen(screen, text, sizeof text);
+    ck_assert_str_eq(text, "\r\033[J");
+
     setenv("TERM", "dumb", 1);
     gm_progress_init(&progress, out, GM_MATRIX_AUTO);
     ck_assert(!progress.terminal && progress.tiles == 0);

@@ -144,3 +144,11 @@ void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state, bo
     progress->next_line = now + line_seconds;
     fflush(progress->out);
 }
+
+void gm_progress_clear(const gm_progress *progress)
+{
+    if (!progress->terminal)
+        return;
+    fputs("\r\033[J", progress->out);
+    fflush(progress->out);
+}

@@ -51,4 +51,7 @@ void gm_progress_draw(gm_progress *progress, const gm_progress_state *state, dou
  * line a second, and the live picture stays behind the last one. */
 void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state, bool last, double now);
 
+/* Clears the live picture from the screen, so that a message can follow. */
+void gm_progress_clear(const gm_progress *progress);
+
 #endif

@@ -503,6 +503,8 @@ gm_status gm_trainer_run(gm_trainer *t, const gm_trainer_run_options *options, g
     }
     gm_run_log_close(&t->log);
     t->seconds = now() - t->start;
+    if (status != GM_OK)
+        gm_progress_clear(options->progress);
     if (status == GM_OK && t->stopping && *options->stop)
         return gm_error_set(error, GM_INTERRUPTED,
                             "stopped after step %lld; everything up to there is saved in %s; --resume goes on",
