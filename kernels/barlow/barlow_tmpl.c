@@ -54,17 +54,14 @@ struct diagonal_walk {
     struct strip_sums *sums;
 };
 
-WALK_INLINE void diagonal_vector(const void *arg, int64_t row, int rows, int64_t col, int64_t lanes, bool unused)
+WALK_INLINE void diagonal_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, bool unused)
 {
     (void)unused;
     const struct diagonal_walk *w = arg;
     const struct normalization norm_a = load_normalization(w->a, col, lanes),
                                norm_b = load_normalization(w->b, col, lanes);
-    vec sum = vec_zero();
-    for (int i = 0; i < rows; i++)
-        sum = vec_fma(normalized(w->a, row + i, col, lanes, &norm_a), normalized(w->b, row + i, col, lanes, &norm_b),
-                      sum);
-    add_to(w->sums, col, lanes, sum);
+    add_to(w->sums, col, lanes,
+           vec_mul(normalized(w->a, row, col, lanes, &norm_a), normalized(w->b, row, col, lanes, &norm_b)));
 }
 
 static void diagonal(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
@@ -185,7 +182,7 @@ struct chain_walk {
     const float *a_projection, *b_projection;
 };
 
-WALK_INLINE void chain_vector(const void *arg, int64_t row, int rows, int64_t j, int64_t lanes, bool stream)
+WALK_INLINE void chain_vector(const void *arg, int64_t row, int64_t j, int64_t lanes, bool stream)
 {
     const struct chain_walk *w = arg;
     const struct gm_barlow_block_side *side_a = &w->block->a, *side_b = &w->block->b;
@@ -193,14 +190,12 @@ WALK_INLINE void chain_vector(const void *arg, int64_t row, int rows, int64_t j,
     const vec weight = walk_load(w->block->weight + col, lanes);
     const vec scale_a = walk_load(side_a->scale + col, lanes), scale_b = walk_load(side_b->scale + col, lanes);
     const vec along_a = walk_load(w->a_projection + col, lanes), along_b = walk_load(w->b_projection + col, lanes);
-    for (int64_t i = row; i < row + rows; i++) {
-        const vec a = vec_load(w->panel.a + i * w->panel.stride + j),
-                  b = vec_load(w->panel.b + i * w->panel.stride + j);
-        const vec ga = vec_fma(weight, b, walk_load(side_a->g + i * side_a->ldg + col, lanes));
-        const vec gb = vec_fma(weight, a, walk_load(side_b->g + i * side_b->ldg + col, lanes));
-        put(side_a->dz + i * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes, stream);
-        put(side_b->dz + i * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes, stream);
-    }
+    const vec a = vec_load(w->panel.a + row * w->panel.stride + j);
+    const vec b = vec_load(w->panel.b + row * w->panel.stride + j);
+    const vec ga = vec_fma(weight, b, walk_load(side_a->g + row * side_a->ldg + col, lanes));
+    const vec gb = vec_fma(weight, a, walk_load(side_b->g + row * side_b->ldg + col, lanes));
+    put(side_a->dz + row * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes, stream);
+    put(side_b->dz + row * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes, stream);
 }
 
 static void chain(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection)

@@ -15,17 +15,15 @@ struct operands {
     float *sum, *dot;
 };
 
-WALK_INLINE void apply_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void apply_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct operands *o = arg;
     const vec mean = walk_load(o->columns->mean + j, lanes), scale = walk_load(o->columns->scale + j, lanes),
               shift = walk_load(o->columns->shift + j, lanes);
-    for (int64_t r = i; r < i + rows; r++) {
-        vec v = vec_fma(vec_sub(walk_load(o->x + r * o->ldx + j, lanes), mean), scale, shift);
-        if (relu)
-            v = vec_max(vec_zero(), v);
-        walk_store(o->out + r * o->ldout + j, v, lanes);
-    }
+    vec v = vec_fma(vec_sub(walk_load(o->x + i * o->ldx + j, lanes), mean), scale, shift);
+    if (relu)
+        v = vec_max(vec_zero(), v);
+    walk_store(o->out + i * o->ldout + j, v, lanes);
 }
 
 /* dy where the forward call's result, computed here by the very same operations, was positive. */
@@ -34,33 +32,29 @@ WALK_INLINE vec masked(vec dy, vec d, vec scale, vec shift, bool relu)
     return relu ? vec_select_gt(vec_fma(d, scale, shift), vec_zero(), dy, vec_zero()) : dy;
 }
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct operands *o = arg;
     const vec mean = walk_load(o->columns->mean + j, lanes), scale = walk_load(o->columns->scale + j, lanes),
               shift = walk_load(o->columns->shift + j, lanes);
     vec sum = walk_load(o->sum + j, lanes), dot = walk_load(o->dot + j, lanes);
-    for (int64_t r = i; r < i + rows; r++) {
-        const vec d = vec_sub(walk_load(o->x + r * o->ldx + j, lanes), mean);
-        const vec g = masked(walk_load(o->dy + r * o->lddy + j, lanes), d, scale, shift, relu);
-        sum = vec_add(sum, g);
-        dot = vec_fma(g, d, dot);
-    }
+    const vec d = vec_sub(walk_load(o->x + i * o->ldx + j, lanes), mean);
+    const vec g = masked(walk_load(o->dy + i * o->lddy + j, lanes), d, scale, shift, relu);
+    sum = vec_add(sum, g);
+    dot = vec_fma(g, d, dot);
     walk_store(o->sum + j, sum, lanes);
     walk_store(o->dot + j, dot, lanes);
 }
 
-WALK_INLINE void gradient_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct operands *o = arg;
     const vec mean = walk_load(o->columns->mean + j, lanes), scale = walk_load(o->columns->scale + j, lanes),
               shift = walk_load(o->columns->shift + j, lanes), slope = walk_load(o->columns->slope + j, lanes),
               offset = walk_load(o->columns->offset + j, lanes);
-    for (int64_t r = i; r < i + rows; r++) {
-        const vec d = vec_sub(walk_load(o->x + r * o->ldx + j, lanes), mean);
-        const vec g = masked(walk_load(o->dy + r * o->lddy + j, lanes), d, scale, shift, relu);
-        walk_store(o->out + r * o->ldout + j, vec_fma(scale, g, vec_fma(slope, d, offset)), lanes);
-    }
+    const vec d = vec_sub(walk_load(o->x + i * o->ldx + j, lanes), mean);
+    const vec g = masked(walk_load(o->dy + i * o->lddy + j, lanes), d, scale, shift, relu);
+    walk_store(o->out + i * o->ldout + j, vec_fma(scale, g, vec_fma(slope, d, offset)), lanes);
 }
 
 static void apply(int64_t rows, int64_t cols, const float *x, int64_t ldx, const struct gm_batchnorm_columns *columns,

@@ -13,42 +13,37 @@ struct operands {
     int64_t ldin, ldy, ldout;
 };
 
-WALK_INLINE void forward_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void forward_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct operands *o = arg;
     const vec bias = o->bias ? walk_load(o->bias + j, lanes) : vec_zero();
-    for (int64_t r = i; r < i + rows; r++) {
-        vec v = vec_add(walk_load(o->in + r * o->ldin + j, lanes), bias);
-        if (relu)
-            v = vec_max(vec_zero(), v);
-        walk_store(o->out + r * o->ldout + j, v, lanes);
-    }
+    vec v = vec_add(walk_load(o->in + i * o->ldin + j, lanes), bias);
+    if (relu)
+        v = vec_max(vec_zero(), v);
+    walk_store(o->out + i * o->ldout + j, v, lanes);
 }
 
-WALK_INLINE vec masked(const struct operands *o, int64_t r, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE vec masked(const struct operands *o, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
-    const vec dy = walk_load(o->in + r * o->ldin + j, lanes);
-    return relu ? vec_select_gt(walk_load(o->y + r * o->ldy + j, lanes), vec_zero(), dy, vec_zero()) : dy;
+    const vec dy = walk_load(o->in + i * o->ldin + j, lanes);
+    return relu ? vec_select_gt(walk_load(o->y + i * o->ldy + j, lanes), vec_zero(), dy, vec_zero()) : dy;
 }
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct operands *o = arg;
     vec sum = walk_load(o->sum + j, lanes);
-    for (int64_t r = i; r < i + rows; r++)
-        sum = vec_add(sum, masked(o, r, j, lanes, relu));
+    sum = vec_add(sum, masked(o, i, j, lanes, relu));
     walk_store(o->sum + j, sum, lanes);
 }
 
-WALK_INLINE void backward_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void backward_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct operands *o = arg;
     vec sum = walk_load(o->sum + j, lanes);
-    for (int64_t r = i; r < i + rows; r++) {
-        const vec g = masked(o, r, j, lanes, relu);
-        walk_store(o->out + r * o->ldout + j, g, lanes);
-        sum = vec_add(sum, g);
-    }
+    const vec g = masked(o, i, j, lanes, relu);
+    walk_store(o->out + i * o->ldout + j, g, lanes);
+    sum = vec_add(sum, g);
     walk_store(o->sum + j, sum, lanes);
 }
 

@@ -101,17 +101,15 @@ struct sums_operands {
     float *weight_sum, *bias_sum;
 };
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
 {
     const struct sums_operands *o = arg;
     vec weight_sum = walk_load(o->weight_sum + j, lanes), bias_sum = walk_load(o->bias_sum + j, lanes);
-    for (int64_t r = i; r < i + rows; r++) {
-        const float *statistics = o->saved + r * GM_LAYERNORM_SAVED;
-        const vec z = rectified(o->x + r * o->ldx + j, lanes, relu), dy = walk_load(o->dy + r * o->lddy + j, lanes);
-        const vec d = vec_sub(vec_sub(z, vec_set(statistics[0])), vec_set(statistics[1]));
-        weight_sum = vec_fma(dy, vec_mul(d, vec_set(statistics[2])), weight_sum);
-        bias_sum = vec_add(bias_sum, dy);
-    }
+    const float *statistics = o->saved + i * GM_LAYERNORM_SAVED;
+    const vec z = rectified(o->x + i * o->ldx + j, lanes, relu), dy = walk_load(o->dy + i * o->lddy + j, lanes);
+    const vec d = vec_sub(vec_sub(z, vec_set(statistics[0])), vec_set(statistics[1]));
+    weight_sum = vec_fma(dy, vec_mul(d, vec_set(statistics[2])), weight_sum);
+    bias_sum = vec_add(bias_sum, dy);
     walk_store(o->weight_sum + j, weight_sum, lanes);
     walk_store(o->bias_sum + j, bias_sum, lanes);
 }
