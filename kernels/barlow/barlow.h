@@ -102,8 +102,8 @@ static inline size_t gm_barlow_larger(size_t a, size_t b)
 
 /* normalize.c */
 
-/* Statistics of columns [first, first + cols), cols <= GM_BARLOW_COLS, from views whose pointers begin there. Counts
- * the constant columns. diagonal: NULL, or [cols] for d_j = C_jj. */
+/* Fills the means and scales of two views of cols <= GM_BARLOW_COLS columns and counts the constant ones. diagonal:
+ * NULL, or [cols] for d_j = C_jj. */
 void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *a,
                                  const struct gm_barlow_view *b, double *diagonal);
 
