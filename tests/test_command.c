@@ -322,6 +322,12 @@ START_TEST(a_run_is_measured_beside_its_pixels)
     ck_assert_msg(accuracies[0] > 0.9 && accuracies[1] < 0.7 && accuracies[2] > 0.9 && accuracies[3] > 0.9, "%s",
                   results);
     ck_assert(access("run/report.html", R_OK) == 0 && access("run/correlation.png", R_OK) == 0);
+    char written[256] = "";
+    FILE *file = fopen("run/results.txt", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_gt(fread(written, 1, sizeof written - 1, file), 0);
+    fclose(file);
+    ck_assert_str_eq(written, results);
 
     ck_assert_int_eq(gemel("evaluate images run", again), 0);
     ck_assert_str_eq(last_lines(again, 2), results);

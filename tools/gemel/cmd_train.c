@@ -16,8 +16,8 @@ static const char doc[] =
     "\vDATA is fashion-mnist (Debian's package dataset-fashion-mnist), mnist, a folder with the four "
     "idx files, a .npy file of float32, float16 or uint8 rows, or synthetic.\n\n"
     "A run leaves config.json, stats.txt, metrics.csv, checkpoint.safetensors, "
-    "backbone.safetensors, report.html and correlation.png in its folder. Ctrl-C saves and stops; a second one "
-    "stops at once.\n";
+    "backbone.safetensors, report.html, correlation.png and results.txt in its folder. Ctrl-C saves and stops; a "
+    "second one stops at once.\n";
 
 /* Keys below CONFIG_KEY belong to this file, CONFIG_KEY + i is the i-th field of the configuration. */
 enum {
@@ -365,12 +365,15 @@ static gm_status judge(train_job *job, gm_error *error)
         .history = gm_trainer_history(job->trainer),
         .evaluation = &evaluation,
     };
-    char page[GM_RUN_PATH + 64], picture[GM_RUN_PATH + 64];
+    char page[GM_RUN_PATH + 64], picture[GM_RUN_PATH + 64], results[GM_RUN_PATH + 64];
     gm_run_path(job->folder, "report.html", page);
     gm_run_path(job->folder, "correlation.png", picture);
+    gm_run_path(job->folder, "results.txt", results);
     status = gm_report_write(&report, page, error);
     if (status == GM_OK)
         status = gm_report_write_matrices(report.history, picture, error);
+    if (status == GM_OK)
+        status = gm_evaluation_write_results(&evaluation, job->dataset, results, error);
     if (status != GM_OK)
         return status;
     if (!quiet)

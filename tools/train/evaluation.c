@@ -1,8 +1,11 @@
 #include "train/evaluation.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "support/file.h"
 
 static double monotonic_seconds(void)
 {
@@ -255,4 +258,16 @@ void gm_evaluation_print_results(const gm_evaluation *evaluation, const gm_datas
     fprintf(out, "knn %.4f (%s %.4f)\n", evaluation->model.knn, baseline, evaluation->raw.knn);
     if (evaluation->options.linear)
         fprintf(out, "linear %.4f (%s %.4f)\n", evaluation->model.linear, baseline, evaluation->raw.linear);
+}
+
+gm_status gm_evaluation_write_results(const gm_evaluation *evaluation, const gm_dataset *dataset, const char *path,
+                                      gm_error *error)
+{
+    char text[256] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+    if (!out)
+        return gm_file_error(error, path, "write", errno);
+    gm_evaluation_print_results(evaluation, dataset, out);
+    fclose(out);
+    return gm_file_write(path, text, strlen(text), error);
 }

@@ -62,6 +62,10 @@ void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset
 /* "knn 0.8512 (raw pixels 0.8447)" and, if it was asked for, the same of the linear probe; nothing if not measured. */
 void gm_evaluation_print_results(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out);
 
+/* The same lines into a file, which is empty if nothing was measured. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_evaluation_write_results(const gm_evaluation *evaluation, const gm_dataset *dataset, const char *path,
+                                      gm_error *error);
+
 /* "raw pixels" or "raw features". */
 const char *gm_evaluation_baseline_name(const gm_dataset *dataset);
 
