@@ -366,6 +366,36 @@ START_TEST(bits_do_not_depend_on_threads)
 }
 END_TEST
 
+static void run_backwards(void *pool, int64_t chunks, gm_chunk_body body, void *arg)
+{
+    (void)pool;
+    while (chunks-- > 0)
+        body(arg, chunks, 0);
+}
+
+/* A pool may run its chunks in any order and one after the other: no chunk may wait for a later one. */
+START_TEST(a_pool_of_one_thread_suffices)
+{
+    const product p = {300, 513, 900, false, true, 0, 1, 0};
+    operands o = make_operands(&p, 4, normal_row);
+    const size_t bytes = (size_t)(p.m * p.n) * sizeof(float);
+    float *expected = malloc(bytes);
+    gm_context_options options = gm_context_default_options();
+    options.threading = GM_THREADING_INJECTED;
+    options.threads = 3;
+    options.parallel_for = run_backwards;
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    ck_assert_int_eq(call(context, &p, &o, expected), GM_OK);
+    gm_context_destroy(context);
+    ck_assert_int_eq(gm_context_create(&options, &context), GM_OK);
+    ck_assert_int_eq(call(context, &p, &o, o.c.data), GM_OK);
+    ck_assert(test_same_bits(expected, o.c.data, bytes));
+    gm_context_destroy(context);
+    free(expected);
+    free_operands(&o);
+}
+END_TEST
+
 START_TEST(workspace_is_bounded)
 {
     static const int64_t sizes[] = {1, 14, 100, 1000, 4096, 70000, 3000000};
@@ -624,6 +654,7 @@ int main(void)
     tcase_add_test(tests, empty_sums_scale_c);
     tcase_add_test(tests, not_finite_operands_propagate);
     tcase_add_test(tests, bits_do_not_depend_on_threads);
+    tcase_add_test(tests, a_pool_of_one_thread_suffices);
     tcase_add_test(tests, workspace_is_bounded);
     tcase_add_test(tests, bad_arguments_return_their_status);
     tcase_add_test(tests, normalised_sources_equal_normalised_operands);

@@ -18,8 +18,8 @@ enum { CHUNKS_A_THREAD = 4 };
 /* Columns that one chunk packs: rows long enough for the prefetcher, few enough panels to write at once. */
 enum { PACK_COLS = 256 };
 
-/* Multiply-adds below which the threads cost more than they bring. */
-static const double least_parallel_work = 1 << 18;
+/* Multiply-adds below which a second thread saves less (about 10 us) than waking it costs on a busy machine. */
+static const double least_parallel_work = 1 << 21;
 
 /* Floats of a thread's packed block of A, about a quarter of the second-level cache; never changes a bit of C. */
 static int64_t packed_a_floats(gm_core_type type)

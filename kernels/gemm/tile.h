@@ -28,7 +28,7 @@ struct tile {
     float alpha, beta;
 };
 
-/* C = alpha sum + beta C. A masked store costs AMD's AVX2 as much as a dozen whole ones: full tiles have none. */
+/* C = alpha sum + beta C. A masked AVX2 store costs several whole ones on AMD: full tiles have none. */
 static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite,
                                                              const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])
 {
