@@ -213,10 +213,12 @@ START_TEST(folders_are_numbered_and_guarded)
     ck_assert_int_eq(gm_run_folder_create("a/b/c", "digits", false, folder, &error), GM_OK); /* exists, but empty */
     test_write("a/b/c/mine.txt", "mine", 4);
     test_write("a/b/c/stats.txt", "", 0);
+    test_write("a/b/c/results.txt", "", 0);
     ck_assert_int_eq(gm_run_folder_create("a/b/c", "digits", false, folder, &error), GM_BAD_USAGE);
     ck_assert_ptr_nonnull(strstr(error.message, "--overwrite"));
     ck_assert_int_eq(gm_run_folder_create("a/b/c", "digits", true, folder, &error), GM_OK);
     ck_assert_int_eq(access("a/b/c/stats.txt", F_OK), -1);
+    ck_assert_int_eq(access("a/b/c/results.txt", F_OK), -1);
     ck_assert_int_eq(access("a/b/c/mine.txt", F_OK), 0);
     ck_assert_int_eq(gm_run_folder_create("a/b/c/mine.txt", "digits", false, folder, &error), GM_IO_ERROR);
     ck_assert_int_eq(gm_run_folder_create("", "digits", false, folder, &error), GM_BAD_USAGE);

@@ -16,7 +16,8 @@ static const char *const run_files[] = {"config.json",
                                         "checkpoint.previous.safetensors",
                                         "backbone.safetensors",
                                         "report.html",
-                                        "correlation.png"};
+                                        "correlation.png",
+                                        "results.txt"};
 
 void gm_run_path(const char *folder, const char *name, char path[GM_RUN_PATH + 64])
 {
