@@ -101,7 +101,7 @@ static void check_step(values *v, gm_context *context, gm_model *model, const fl
     for (int32_t i = 0; i < gm_model_parameter_count(model); i++) {
         const gm_parameter p = gm_model_parameter(model, i);
         if (!is_running(&p)) {
-            const float *gradient = check_next(v, p.name, p.gradient, p.count, 5e-5);
+            const float *gradient = check_next(v, p.name, p.gradient, p.count, 1e-4);
             memcpy(p.gradient, gradient, (size_t)p.count * sizeof(float));
         }
     }

@@ -9,8 +9,8 @@
 /* What one thread may take of the workspace, without the slots of the loss: the bound that <gemel/gemm.h> promises. */
 static const int64_t floats_a_thread = (2 << 20) / (int64_t)sizeof(float);
 
-/* Columns of one slot of the loss, in panels of nr. */
-enum { SLOT_PANELS = 8 };
+/* Columns of one slot of the loss: so many panels of nr, and enough for the slots to be few where nr is small. */
+enum { SLOT_PANELS = 8, SLOT_COLS = 128 };
 
 /* Compute chunks for each thread, so that a thread that starts late or is interrupted delays the others little. */
 enum { CHUNKS_A_THREAD = 4 };
@@ -95,7 +95,8 @@ static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, in
     plan.threads = serial ? 1 : context->threads;
     plan.depth_blocks = gm_max_i64(1, gm_ceil_div(k, kernels->depth));
     plan.depth = gm_max_i64(1, gm_ceil_div(k, plan.depth_blocks));
-    plan.grain = kind == GM_GEMM_LOSS ? SLOT_PANELS * kernels->nr : kernels->nr;
+    const int64_t slot_panels = gm_max_i64(SLOT_PANELS, gm_ceil_div(SLOT_COLS, kernels->nr));
+    plan.grain = kind == GM_GEMM_LOSS ? slot_panels * kernels->nr : kernels->nr;
     plan.slots = kind == GM_GEMM_LOSS ? gm_ceil_div(n, plan.grain) : 0;
 
     const int64_t chunks = plan.threads == 1 ? 1 : plan.threads * CHUNKS_A_THREAD;
