@@ -55,7 +55,7 @@ static void write_training_facts(FILE *out, const gm_run_history *history)
     write_fact(out, "Training", value, remark);
     gm_format_number(value, sizeof value, seconds > 0.0 ? images / seconds : 0.0);
     snprintf(remark, sizeof remark, "%.0f %% of the time for views", seconds > 0.0 ? 100.0 * wait / seconds : 0.0);
-    write_fact(out, "Images a second", value, remark);
+    write_fact(out, "Samples a second", value, remark);
 }
 
 static void write_header(FILE *out, const gm_report *report)
@@ -217,7 +217,7 @@ static gm_status write_charts(FILE *out, const gm_report *report, gm_error *erro
         .x_end = (double)history->epoch_count,
         .series_count = one_rate ? 1 : 2,
         .series = {{one_rate ? "all parameters" : "weights", c.rate_weights}, {"biases", c.rate_biases}}};
-    const gm_chart speed = {.title = "Images a second",
+    const gm_chart speed = {.title = "Samples a second",
                             .x_name = "epochs",
                             .width = 340,
                             .height = 220,
@@ -258,7 +258,7 @@ static void write_epochs(FILE *out, const gm_run_history *history)
 {
     if (history->epoch_count) {
         fputs("<details><summary>Every epoch in numbers</summary>\n<div class=\"card scroll\"><table>\n<tr><th>epoch"
-              "</th><th>loss</th><th>invariance</th><th>redundancy</th><th>images/s</th><th>seconds</th><th>for views"
+              "</th><th>loss</th><th>invariance</th><th>redundancy</th><th>samples/s</th><th>seconds</th><th>for views"
               "</th><th>smallest deviation</th><th>mean |off-diagonal|</th><th>constant columns</th></tr>\n",
               out);
         for (int64_t i = 0; i < history->epoch_count; i++) {

@@ -102,15 +102,23 @@ static void write_y_tick(FILE *out, const gm_chart *chart, const struct axis *ax
             LEFT, y, chart->width - RIGHT, LEFT - 8, y + 3.5, text);
 }
 
+static void write_even_ticks(FILE *out, const gm_chart *chart, const struct axis *axis, double low, double high)
+{
+    const double step = nice_step(high - low, chart->height / 55.0);
+    for (double tick = ceil(low / step); tick * step <= high; tick++)
+        write_y_tick(out, chart, axis, tick * step);
+}
+
+/* On a logarithmic axis powers of ten; with few of these also 2 and 5; within one decade even steps. */
 static void write_y_ticks(FILE *out, const gm_chart *chart, const struct axis *axis)
 {
-    if (!axis->logarithmic) {
-        const double step = nice_step(axis->high - axis->low, chart->height / 55.0);
-        for (double tick = ceil(axis->low / step); tick * step <= axis->high; tick++)
-            write_y_tick(out, chart, axis, tick * step);
+    const double decades = axis->high - axis->low;
+    if (!axis->logarithmic || decades < 1.0) {
+        const bool powers = axis->logarithmic;
+        write_even_ticks(out, chart, axis, powers ? pow(10.0, axis->low) : axis->low,
+                         powers ? pow(10.0, axis->high) : axis->high);
         return;
     }
-    const double decades = axis->high - axis->low;
     const int stride = decades > 8.0 ? (int)ceil(decades / 6.0) : 1;
     for (int power = (int)floor(axis->low); power <= axis->high; power++) {
         if (power % stride == 0)
