@@ -11,7 +11,7 @@ from measure import GEMEL, SOURCE, Peer, Row, interleave, threads_environment
 GOAL = 1.5
 CASES = {
     "default": [],
-    "narrow": ["--batch-size", "512", "--projection-dim", "256", "--learning-rate", "0.001"],
+    "narrow": ["--batch-size", "512", "--hidden-size", "512", "--projection-dim", "256", "--learning-rate", "0.001"],
 }
 TORCH_STEPS = 40  # a round; an epoch of ours has some 200
 
