@@ -57,12 +57,10 @@ static bool valid_share(float beta)
     return beta >= 0 && beta < 1;
 }
 
-gm_status gm_sgd_f32(gm_context *context, int64_t count, float *parameter, const float *gradient, float *velocity,
-                     float rate, float momentum, float weight_decay)
+/* What SGD and LARS share: the gradient's factor is 1 until LARS finds another. */
+static struct job momentum_job(const gm_context *context, int64_t count, float *parameter, const float *gradient,
+                               float *velocity, float rate, float momentum, float weight_decay)
 {
-    const gm_status status = check_arrays(context, count, parameter, gradient, velocity);
-    if (status != GM_OK || !(rate >= 0) || !(momentum >= 0) || !(weight_decay >= 0))
-        return GM_INVALID_ARGUMENT;
     struct job job = {.kernels = context->kernels.optimizer,
                       .count = count,
                       .parameter = parameter,
@@ -72,6 +70,21 @@ gm_status gm_sgd_f32(gm_context *context, int64_t count, float *parameter, const
                       .momentum = momentum,
                       .weight_decay = weight_decay,
                       .scale = 1};
+    return job;
+}
+
+static bool valid_momentum(float rate, float momentum, float weight_decay)
+{
+    return rate >= 0 && momentum >= 0 && weight_decay >= 0;
+}
+
+gm_status gm_sgd_f32(gm_context *context, int64_t count, float *parameter, const float *gradient, float *velocity,
+                     float rate, float momentum, float weight_decay)
+{
+    const gm_status status = check_arrays(context, count, parameter, gradient, velocity);
+    if (status != GM_OK || !valid_momentum(rate, momentum, weight_decay))
+        return GM_INVALID_ARGUMENT;
+    struct job job = momentum_job(context, count, parameter, gradient, velocity, rate, momentum, weight_decay);
     gm_parallel(context, gm_ceil_div(count, CHUNK), momentum_chunk, &job);
     return GM_OK;
 }
@@ -119,21 +132,14 @@ gm_status gm_lars_f32(gm_context *context, int64_t count, float *parameter, cons
                       float rate, float momentum, float weight_decay, float eta)
 {
     const gm_status status = check_arrays(context, count, parameter, gradient, velocity);
-    if (status != GM_OK || !(rate >= 0) || !(momentum >= 0) || !(weight_decay >= 0) || !(eta >= 0))
+    if (status != GM_OK || !valid_momentum(rate, momentum, weight_decay) || !(eta >= 0))
         return GM_INVALID_ARGUMENT;
     if (!gm_workspace_fits(context, gm_lars_f32_workspace(context, count)))
         return GM_WORKSPACE_TOO_SMALL;
     const int64_t chunks = gm_ceil_div(count, CHUNK);
     const size_t mark = gm_workspace_mark(context);
-    struct job job = {.kernels = context->kernels.optimizer,
-                      .count = count,
-                      .parameter = parameter,
-                      .gradient = gradient,
-                      .velocity = velocity,
-                      .rate = rate,
-                      .momentum = momentum,
-                      .weight_decay = weight_decay,
-                      .sums = gm_workspace_take(context, (size_t)chunks * sizeof *job.sums)};
+    struct job job = momentum_job(context, count, parameter, gradient, velocity, rate, momentum, weight_decay);
+    job.sums = gm_workspace_take(context, (size_t)chunks * sizeof *job.sums);
     gm_parallel(context, chunks, squares_chunk, &job);
     job.scale = lars_scale(&job, chunks, eta);
     gm_parallel(context, chunks, momentum_chunk, &job);
