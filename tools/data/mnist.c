@@ -33,14 +33,19 @@ static gm_status find_file(const char *folder, const char *name, const char *pac
                         folder, name, name);
 }
 
+static gm_status find_and_read(const char *folder, const char *name, const char *package, int32_t rank,
+                               char path[MOST_PATH], gm_idx *idx, gm_error *error)
+{
+    const gm_status status = find_file(folder, name, package, path, error);
+    return status == GM_OK ? gm_idx_read(path, rank, idx, error) : status;
+}
+
 static gm_status read_images(const char *folder, const char *name, const char *package, gm_dataset *dataset,
                              gm_split *split, uint8_t **pixels, gm_error *error)
 {
     char path[MOST_PATH];
     gm_idx idx;
-    gm_status status = find_file(folder, name, package, path, error);
-    if (status == GM_OK)
-        status = gm_idx_read(path, 3, &idx, error);
+    gm_status status = find_and_read(folder, name, package, 3, path, &idx, error);
     if (status != GM_OK)
         return status;
     *pixels = idx.bytes;
@@ -67,9 +72,7 @@ static gm_status read_labels(const char *folder, const char *name, const char *p
 {
     char path[MOST_PATH];
     gm_idx idx;
-    gm_status status = find_file(folder, name, package, path, error);
-    if (status == GM_OK)
-        status = gm_idx_read(path, 1, &idx, error);
+    gm_status status = find_and_read(folder, name, package, 1, path, &idx, error);
     if (status != GM_OK)
         return status;
     if (idx.shape[0] != split->rows) {
