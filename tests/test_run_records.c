@@ -1,5 +1,6 @@
 /* What a run shows and keeps: thinned series, the drawn matrix, the folder, the logs. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -150,11 +151,20 @@ static test_folder enter_temporary_folder(void)
     return folder;
 }
 
-/* What a terminal of this size shows: the text written since the last call. */
+/* What a terminal of this size shows: the text written since the last call. It arrives in pieces, so the end is where
+ * nothing has come for a while. */
 static size_t read_screen(int screen, char *text, size_t size)
 {
-    const ssize_t got = read(screen, text, size - 1);
-    text[got > 0 ? got : 0] = '\0';
+    enum { QUIET_MS = 200 };
+    struct pollfd ready = {.fd = screen, .events = POLLIN};
+    size_t length = 0;
+    while (length < size - 1 && poll(&ready, 1, QUIET_MS) > 0) {
+        const ssize_t got = read(screen, text + length, size - 1 - length);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    text[length] = '\0';
     return strlen(text);
 }
 
