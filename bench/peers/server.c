@@ -1,9 +1,11 @@
 #include "server.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 int server_run(server_answer answer)
@@ -34,21 +36,55 @@ double server_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* How often a thread of this process had to leave its processor to another program's. */
+static long preemptions(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nivcsw;
+}
+
+double server_least(double (*batch)(void *arg), void *arg)
+{
+    const double enough = 0.035, most = 0.35;
+    double least = 0, passed = 0;
+    bool calm = false;
+    while (passed < enough || (!calm && passed < most)) {
+        const long before = preemptions();
+        const double seconds = batch(arg);
+        calm = calm || preemptions() == before;
+        least = passed == 0 || seconds < least ? seconds : least;
+        passed += seconds;
+    }
+    return least;
+}
+
+typedef struct calls {
+    void (*call)(void *arg);
+    void *arg;
+    long count;
+} calls;
+
+static double time_calls(void *arg)
+{
+    const calls *c = arg;
+    const double start = server_seconds();
+    for (long i = 0; i < c->count; i++)
+        c->call(c->arg);
+    return server_seconds() - start;
+}
+
 double server_time(void (*call)(void *arg), void *arg, double *last)
 {
-    const double at_least = 0.03;
-    if (*last < at_least)
-        call(arg);
-    /* The clock is read between batches that double until they are long enough to time. */
-    double seconds = 0;
-    for (long calls = 1; seconds < at_least; calls *= 2) {
-        const double start = server_seconds();
-        for (long i = 0; i < calls; i++)
-            call(arg);
-        seconds = server_seconds() - start;
-        *last = seconds / (double)calls;
+    const double warm = 0.005, batch = 0.004, long_call = 0.035;
+    calls c = {call, arg, 1};
+    /* The clock is read between batches, which double until they are long enough to tell the time of one call. */
+    for (double passed = 0; *last < long_call && passed < warm; c.count *= 2) {
+        passed = time_calls(&c);
+        *last = passed / (double)c.count;
     }
-    return *last;
+    c.count = *last < batch ? (long)(batch / *last) + 1 : 1;
+    return *last = server_least(time_calls, &c) / (double)c.count;
 }
 
 static size_t status_bytes(const char *field)

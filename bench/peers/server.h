@@ -15,8 +15,13 @@ int server_run(server_answer answer);
 /* Prints a message in printf's manner and ends the program. */
 __attribute__((noreturn, format(printf, 1, 2))) void server_fail(const char *format, ...);
 
-/* Mean seconds of one call over at least 30 ms of calls, after one that warms caches and thread pools. A call known to
- * take longer than that is timed once, without warming: *last (0 at first) remembers the time of the latest one. */
+/* The least of the seconds that batch() returns, called until they are 35 ms together, and for up to 0.35 s as long as
+ * other programs interrupted each of them: what else runs on a machine disturbs some batches and spares others. */
+double server_least(double (*batch)(void *arg), void *arg);
+
+/* Seconds of one call: the mean of the calls in the fastest of batches of 4 ms, after 5 ms that warm caches and thread
+ * pools. A call known to take longer than 35 ms is not warmed: *last (0 at first) remembers the time of the latest one.
+ */
 double server_time(void (*call)(void *arg), void *arg, double *last);
 
 double server_seconds(void);
