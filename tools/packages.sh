@@ -9,6 +9,8 @@ quickstart_packages="$build_packages dataset-fashion-mnist"
 test_packages="$build_packages check dataset-fashion-mnist python3"
 # shellcheck disable=SC2034
 bench_packages="$build_packages g++ libbenchmark-dev python3"
+# shellcheck disable=SC2034
+peers_packages='python3 python3-venv libopenblas0 libblis4'
 
 # Usage: need_packages NAME...
 need_packages() {

@@ -1,28 +1,63 @@
-"""gm_gemm_f32 on the shapes of sgemm_grid.csv against Debian's BLAS libraries, and 1024^3 against the FMA peak."""
+"""gm_gemm_f32 on the shapes of sgemm_grid.csv against the BLAS libraries and against the machine's limits."""
+import dataclasses
 import subprocess
 
 from blas import LIBRARIES, blas_peer
-from measure import GEMEL, PROGRAMS, SOURCE, Peer, Row, interleave, threads_environment
+from measure import Row, interleave
+from peer import GEMEL, PROGRAMS, SOURCE, Peer, threads_environment
 
-PEAK_GOAL = 0.75
-QUICK = {"N N 64 64 64", "N N 256 256 256", "N N 1024 1024 1024", "T N 1024 1024 1024", "N T 1024 1024 1024",
-         "T T 1024 1024 1024", "N T 512 512 784", "T N 2048 2048 256", "N N 12544 64 576", "N N 1024 10 512"}
+QUICK = {"N N 8 8 8", "N N 64 64 64", "N N 256 256 256", "N N 1024 1024 1024", "T N 1024 1024 1024",
+         "N T 1024 1024 1024", "T T 1024 1024 1024", "N T 512 512 784", "T N 2048 2048 256", "N N 12544 64 576",
+         "N N 1024 10 512"}
+
+# Goals: a shape to its best peer, and the closing lines.
+SHAPE_GOAL = 0.95
+MEAN_GOALS = {"geomean": 1.03, **{f"to {library}": 1.25 for library in LIBRARIES}}
+# Goals against limits: fractions of the FMA peak that squares of at least that size reach, the largest that fits counting;
+# scaling as a fraction of the peak's own; AVX2's fraction of its peak to that of AVX-512; seconds; bytes.
+PEAK_GOALS = {1024: 0.94, 256: 0.96}
+SCALING_GOAL, SCALING_FROM = 0.95, 1024
+AVX2_GOAL, AVX2_SIZES = 0.95, range(256, 2048 + 1)
+LEAST_GOAL = 60e-9
+WORKSPACE_GOAL = 2 << 20
+
+
+@dataclasses.dataclass
+class Shape:
+    line: str  # of the grid: "N T 256 512 1024"
+
+    def __post_init__(self):
+        self.ta, self.tb, *sizes = self.line.split()
+        self.m, self.n, self.k = map(int, sizes)
+
+    @property
+    def name(self):
+        return f"{self.ta}{self.tb}-{self.m}x{self.n}x{self.k}"
+
+    @property
+    def flops(self):
+        return 2 * self.m * self.n * self.k
+
+    @property
+    def square(self):
+        """Its size; 0 for other shapes."""
+        return self.m if self.m == self.n == self.k else 0
+
+    @property
+    def peak_goal(self):
+        if 512 < self.square < 1024:
+            return None
+        return next((goal for least, goal in PEAK_GOALS.items() if self.square >= least), None)
+
+    @property
+    def shows_avx2(self):
+        return self.square in AVX2_SIZES and self.ta == self.tb == "N"
 
 
 def grid(quick):
     for line in (SOURCE / "bench/sgemm_grid.csv").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#") and (not quick or line in QUICK):
-            yield line
-
-
-def name(shape):
-    ta, tb, *sizes = shape.split()
-    return f"{ta}{tb}-{'x'.join(sizes)}"
-
-
-def flops(shape):
-    m, n, k = map(int, shape.split()[2:])
-    return 2 * m * n * k
+            yield Shape(line)
 
 
 def described():
@@ -31,39 +66,118 @@ def described():
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
-def against_libraries(quick, threads, isa):
-    ours = Peer([PROGRAMS / "sgemm_gemel"], **threads_environment(threads))
-    libraries = {library: blas_peer("sgemm_blas", library, threads) for library in LIBRARIES}
-    peak = Peer([PROGRAMS / "fma_peak"])
-    for shape in grid(quick):
-        asks = {"ours": lambda: ours.need(shape), "peak": lambda: peak.ask(f"{isa} {threads}"),
-                **{library: lambda peer=peer: peer.ask(shape) for library, peer in libraries.items()}}
-        costs = interleave(asks)
-        limit = [1e3 * flops(shape) / most for most in costs.pop("peak")]
-        costs = {key: [1e3 * seconds for seconds in values] for key, values in costs.items()}
-        yield Row(f"{name(shape)}/t{threads}", costs.pop("ours"), costs, limit=limit)
-    for peer in (ours, peak, *libraries.values()):
-        peer.close()
+def gemel_peer(threads, **environment):
+    return Peer([PROGRAMS / "sgemm_gemel"], **threads_environment(threads), **environment)
 
 
-def against_peak(isa, threads):
-    shape = "N N 1024 1024 1024"
-    ours = Peer([PROGRAMS / "sgemm_gemel"], GEMEL_ISA=isa, **threads_environment(threads))
-    peak = Peer([PROGRAMS / "fma_peak"])
-    costs = interleave({"ours": lambda: ours.ask(shape), "peak": lambda: peak.need(f"{isa} {threads}")})
-    limit = [1e3 * flops(shape) / most for most in costs["peak"]]
+class Team:
+    """All programs that are timed with one number of threads."""
+
+    def __init__(self, threads, isa, available):
+        self.threads, self.isa = threads, isa
+        self.ours, self.peak = gemel_peer(threads), Peer([PROGRAMS / "fma_peak"])
+        self.libraries = {library: blas_peer("sgemm_blas", library, threads) for library in LIBRARIES}
+        self.avx2 = gemel_peer(threads, GEMEL_ISA="avx2") if isa == "avx512" and "avx2" in available else None
+
+    def members(self):
+        return [self.ours, self.peak, *self.libraries.values(), *([self.avx2] if self.avx2 else [])]
+
+    def close(self):
+        for peer in self.members():
+            peer.close()
+
+    def measure(self, shape):
+        """Seconds in rounds: ours, each library, and what the peak allows; with AVX2 where that is of interest."""
+        request = f"time {shape.line}"
+
+        def limit(isa):
+            return shape.flops / self.peak.need(f"{isa} {self.threads}")
+
+        asks = {"ours": lambda: self.ours.need(request), "limit": lambda: limit(self.isa),
+                **{library: lambda peer=peer: peer.ask(request) for library, peer in self.libraries.items()}}
+        if self.avx2 and shape.shows_avx2:
+            asks |= {"avx2": lambda: self.avx2.need(request), "avx2-limit": lambda: limit("avx2")}
+        return interleave(asks)
+
+    def rows(self, shape, costs):
+        case = f"{shape.name}/t{self.threads}"
+        ours, limit = costs["ours"], costs["limit"]
+        yield Row(case, ours, {library: costs[library] for library in self.libraries}, goal=SHAPE_GOAL, limit=limit)
+        if shape.peak_goal:
+            yield Row(f"{case}/peak", ours, {"fma-peak": limit}, goal=shape.peak_goal, is_reference=False)
+        if "avx2" in costs:
+            yield Row(f"{case}/avx2", quotients(costs["avx2"], costs["avx2-limit"]),
+                      {"avx512": quotients(ours, limit)}, unit="x peak", goal=AVX2_GOAL, is_reference=False)
+        if shape.square == 8 and self.threads == 1:
+            yield Row(f"{case}/time", ours, {"limit": [LEAST_GOAL] * len(ours)}, goal=1.0, is_reference=False)
+
+    def describe(self):
+        """A line for each library: whether it is there, and how many of its threads share a large product."""
+        for name, peer in self.libraries.items():
+            for _ in range(3):
+                peer.ask("time N N 2048 2048 2048")
+            yield (f"# {name}: skipped: {peer.reason}" if peer.absent else
+                   f"# {name}: {peer.threads_at_work()} threads, {LIBRARIES[name].file}")
+
+
+def quotients(dividends, divisors):
+    return [dividend / divisor for dividend, divisor in zip(dividends, divisors)]
+
+
+def scaling_row(shape, costs):
+    """Time on several threads as a share of that on one, beside the same of the FMA peak."""
+    most = max(costs)
+    ours, peak = (quotients(costs[most][key], costs[1][key]) for key in ("ours", "limit"))
+    return Row(f"{shape.name}/t{most}/scaling", ours, {"fma-peak": peak}, unit="x 1 thread", goal=SCALING_GOAL,
+               is_reference=False)
+
+
+def workspace_row(threads):
+    """The most that any shape of the grid asks for."""
+    ours = gemel_peer(threads)
+    most = max(ours.need(f"workspace {shape.line}") for shape in grid(quick=False))
     ours.close()
-    peak.close()
-    return Row(f"{name(shape)}/{isa}/t{threads}", [1e3 * seconds for seconds in costs["ours"]], {"fma-peak": limit},
-               goal=PEAK_GOAL, limit=limit, is_reference=False)
+    return Row(f"workspace/t{threads}", [most], {"limit": [WORKSPACE_GOAL * threads]}, unit="B", goal=1.0,
+               is_reference=False)
 
 
-def rows(quick):
+def memory_row(threads):
+    """Peak memory beyond the operands, of fresh processes."""
+    def peak(peer):
+        value = peer.ask("memory N N 1024 1024 1024")
+        peer.close()
+        return [] if value is None else [value]
+
+    return Row(f"memory-NN-1024x1024x1024/t{threads}", peak(gemel_peer(threads)),
+               {library: peak(blas_peer("sgemm_blas", library, threads)) for library in LIBRARIES}, unit="B",
+               is_reference=False)
+
+
+def notes(selection):
+    """Lines for the top of the output."""
+    if selection.only:
+        return
     info = described()
-    available = info["available"].split()
-    for isa in ("avx2", "avx512", "neon"):
-        if isa in available:
-            for threads in (1, 2):
-                yield against_peak(isa, threads)
-    for threads in (2,) if quick else (1, 2):
-        yield from against_libraries(quick, threads, info["isa"])
+    team = Team(max(selection.thread_counts(1, 2)), info["isa"], info["available"].split())
+    yield from team.describe()
+    team.close()
+
+
+def rows(selection):
+    info = described()
+    counts = selection.thread_counts(*((2,) if selection.quick else (1, 2)))
+    teams = [Team(threads, info["isa"], info["available"].split()) for threads in counts]
+    for shape in grid(selection.quick):
+        costs = {}
+        for team in teams:
+            if selection.wants(f"{shape.name}/t{team.threads}"):
+                costs[team.threads] = team.measure(shape)
+                yield from team.rows(shape, costs[team.threads])
+        if shape.square >= SCALING_FROM and 1 in costs and len(costs) > 1:
+            yield scaling_row(shape, costs)
+    for team in teams:
+        team.close()
+    for threads in counts:
+        for row, name in ((workspace_row, "workspace"), (memory_row, "memory")):
+            if selection.wants(f"{name}/t{threads}"):
+                yield row(threads)

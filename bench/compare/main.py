@@ -1,34 +1,46 @@
 """Pairs Gemel with what a user would run instead; called by compare.sh, which builds the programs first."""
 import argparse
 import importlib
+import signal
 import sys
 
 import report
+from measure import Selection
 
 AREAS = ("gemm", "barlow", "train-mlp")
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(prog="compare.sh", description=__doc__)
     parser.add_argument("area", choices=AREAS)
     parser.add_argument("--quick", action="store_true", help="fewer cases")
+    parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name contains a match")
+    parser.add_argument("--threads", type=int, metavar="N", help="cases with that number of threads")
     parser.add_argument("--csv", metavar="FILE", help="also write the rows as CSV")
     parser.add_argument("--plot", metavar="FILE.svg", help="also draw the ratios")
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main():
+    options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     area = importlib.import_module(options.area.replace("-", "_"))
+    selection = Selection(options.quick, options.only, options.threads)
+    for note in area.notes(selection) if hasattr(area, "notes") else ():
+        print(note, flush=True)
     rows = []
     print(report.HEADING)
-    for row in area.rows(options.quick):
+    for row in area.rows(selection):
         rows.append(row)
         print(report.line(row), flush=True)
     if options.csv:
         report.write_csv(options.csv, rows)
     if options.plot:
         report.write_svg(options.plot, rows, f"{options.area}: times cheaper than the best peer")
-    for closing in report.summary(rows):
-        print(closing)
-    return 0 if report.succeeded(rows) else 1
+    closing = report.Closing(rows, getattr(area, "MEAN_GOALS", {}) if selection.complete else {})
+    for text in closing.lines():
+        print(text)
+    return 0 if closing.succeeded else 1
 
 
 if __name__ == "__main__":

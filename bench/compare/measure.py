@@ -1,78 +1,55 @@
-"""Peers as processes, interleaved rounds, and what is concluded from them."""
+"""What is wanted, interleaved rounds, and what is concluded from them."""
 import dataclasses
 import os
 import pathlib
 import random
+import re
 import statistics
-import subprocess
 import time
 from typing import Callable
 
 ROUNDS = 9
-# A thread pool goes on spinning for a while after its work (OpenBLAS for 26 ms) and would disturb the next peer.
-CALM = 0.04
-
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = SOURCE / "build-bench"
-PROGRAMS = BUILD / "bench"
-GEMEL = BUILD / "tools/gemel/gemel"
 
 
-class Peer:
-    """A program that answers each line with a number. None is answered by a program that cannot run here."""
+@dataclasses.dataclass
+class Selection:
+    """Which cases of an area are wanted."""
+    quick: bool = False
+    only: str = ""  # regular expression that is searched in the case's name
+    threads: int = None
 
-    def __init__(self, command, **environment):
-        self.command = [str(word) for word in command]
-        self.environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
-        self.process = None
-        self.absent = False
+    @property
+    def complete(self):
+        return not (self.quick or self.only or self.threads)
 
-    def ask(self, request):
-        if self.absent:
-            return None
-        if not self.process:
-            self.process = subprocess.Popen(self.command, env=self.environment, text=True, bufsize=1,
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            print(request, file=self.process.stdin, flush=True)
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            self.process.wait()
-            self.reason = self.process.stderr.read().strip() or f"ended with {self.process.returncode}"
-            self.absent = True
-            return None
-        return float(answer)
+    def wants(self, case):
+        return bool(re.search(self.only, case))
 
-    def need(self, request):
-        """Like ask(), for a program that must be able to run."""
-        answer = self.ask(request)
-        if answer is None:
-            raise SystemExit(f"{self.command[0]}: {request}: {self.reason}")
-        return answer
-
-    def close(self):
-        if self.process and not self.absent:
-            self.process.stdin.close()
-            self.process.wait()
-            self.process = None
+    def thread_counts(self, *default):
+        """The numbers of threads to measure; every processor without a default."""
+        return (self.threads,) if self.threads else default or (len(os.sched_getaffinity(0)),)
 
 
-def threads_environment(threads):
-    """What tells each library how many threads to use."""
-    return {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS",
-                                       "MKL_NUM_THREADS")}
+def await_calm(until):
+    """Waits as long as another program computes, at most until then. The peers are stopped at such times."""
+    while time.monotonic() < until:
+        running = pathlib.Path("/proc/loadavg").read_text(encoding="utf-8").split()[3].split("/")[0]
+        if int(running) <= 1:  # this one
+            return
+        time.sleep(0.002)
 
 
-def interleave(asks: dict[str, Callable[[], float]], rounds=ROUNDS):
-    """Asks all in turn, `rounds` times after one that warms them, each time beginning with another one."""
-    names = list(asks)
-    samples = {name: [] for name in names}
+def interleave(asks: dict[str, Callable[[], float]], rounds=ROUNDS, patience=10.0):
+    """Asks all, each time in another order, `rounds` times after one that warms them; waits for a calm machine before each
+    measurement, `patience` seconds in all."""
+    samples = {name: [] for name in asks}
+    dice = random.Random(1)
     for turn in range(rounds + 1):
-        for name in names[turn % len(names):] + names[:turn % len(names)]:
+        for name in dice.sample(list(asks), len(asks)):
+            began = time.monotonic()
+            await_calm(began + patience)
+            patience -= time.monotonic() - began
             value = asks[name]()
-            time.sleep(CALM)
             if turn > 0 and value is not None:
                 samples[name].append(value)
     return samples
@@ -95,20 +72,25 @@ class Row:
     case: str
     ours: list
     peers: dict  # name: costs in rounds, empty where the peer is absent
-    unit: str = "ms"
+    unit: str = "s"
     goal: float = None
     limit: list = None  # the cost that the machine's peak or bandwidth sets, in the same rounds
-    is_reference: bool = True  # whether it counts in geomean and worst: not for fractions of limits and the like
+    is_reference: bool = True  # whether it counts in the means and the worst: not for fractions of limits and the like
 
     def __post_init__(self):
-        present = [costs for costs in self.peers.values() if costs]
+        present = {name: costs for name, costs in self.peers.items() if costs}
         self.measured = bool(present and self.ours)
-        self.ratio = self.low = self.high = self.fraction = None
+        self.best = self.ratio = self.low = self.high = self.fraction = None
         if self.measured:
-            reference = min(present, key=statistics.median)
-            self.ratio, self.low, self.high = interval(reference, self.ours)
+            self.best = min(present, key=lambda name: statistics.median(present[name]))
+            self.ratio, self.low, self.high = interval(present[self.best], self.ours)
         if self.limit and self.ours:
             self.fraction = statistics.median(self.limit) / statistics.median(self.ours)
+
+    def ratio_to(self, peer):
+        """None where that peer is absent."""
+        costs = self.peers.get(peer)
+        return statistics.median(costs) / statistics.median(self.ours) if costs and self.ours else None
 
     @property
     def verdict(self):

@@ -5,38 +5,65 @@ import statistics
 import xml.sax.saxutils
 
 
+SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")], "B": [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")]}
+
+
 def cost(costs, unit):
-    return f"{statistics.median(costs):.4g} {unit}" if costs else "skipped"
+    """The median with a unit of readable size: "12.3 us", "4.4 MB", "120 us/image"."""
+    if not costs:
+        return "skipped"
+    value, (base, slash, per) = statistics.median(costs), unit.partition("/")
+    scale, name = next((pair for pair in SCALES.get(base, ()) if value >= pair[0]), (1, base))
+    return f"{value / scale:.4g} {name}{slash}{per}"
 
 
 def number(value, digits=2):
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-HEADING = f"{'case':34} {'ours':>12} {'peers':40} {'ratio':>7} {'95 % interval':>16} {'of limit':>8} {'goal':>6}"
+HEADING = (f"{'case':28} {'ours':>10}  {'best peer':26} {'ratio':>6} {'95 % interval':>14} {'of limit':>8} {'goal':>5} "
+           f"{'':7} ratios to the others")
 
 
 def line(row):
-    peers = "  ".join(f"{name} {cost(costs, row.unit)}" for name, costs in row.peers.items())
+    best = f"{row.best} {cost(row.peers[row.best], row.unit)}" if row.best else "-"
     within = "-" if row.ratio is None else f"[{row.low:.2f}, {row.high:.2f}]"
-    return (f"{row.case:34} {cost(row.ours, row.unit):>12} {peers:40} {number(row.ratio):>7} {within:>16} "
-            f"{number(row.fraction):>8} {number(row.goal):>6} {row.verdict}")
+    others = "  ".join(f"{name} {number(row.ratio_to(name)) if costs else 'skipped'}"
+                       for name, costs in row.peers.items() if name != row.best)
+    return (f"{row.case:28} {cost(row.ours, row.unit):>10}  {best:26} {number(row.ratio):>6} {within:>14} "
+            f"{number(row.fraction):>8} {number(row.goal):>5} {row.verdict:7} {others}").rstrip()
 
 
-def summary(rows):
-    """The closing lines, and whether the comparison succeeded."""
-    measured = [row for row in rows if row.measured]
-    compared = [row for row in measured if row.is_reference]
-    if compared:
-        worst = min(compared, key=lambda row: row.ratio)
-        yield f"geomean {math.exp(statistics.fmean(math.log(row.ratio) for row in compared)):.3f}"
-        yield f"worst {worst.ratio:.3f} {worst.case}"
-    aims = [row for row in measured if row.goal is not None]
-    yield f"goals {sum(row.verdict == 'pass' for row in aims)}/{len(aims)}"
+def geometric_mean(values):
+    return math.exp(statistics.fmean(map(math.log, values)))
 
 
-def succeeded(rows):
-    return any(row.measured for row in rows) and all(row.verdict != "FAIL" for row in rows)
+class Closing:
+    """What follows from all rows: means, the worst, and how many goals are reached."""
+
+    def __init__(self, rows, mean_goals):
+        measured = [row for row in rows if row.measured]
+        compared = [row for row in measured if row.is_reference]
+        self.goals = [row.verdict == "pass" for row in measured if row.goal is not None]
+        self.means, self.mean_goals = {}, mean_goals
+        self.worst = min(compared, key=lambda row: row.ratio, default=None)
+        if compared:
+            self.means["geomean"] = geometric_mean([row.ratio for row in compared])
+        for peer in dict.fromkeys(name for row in compared for name in row.peers):
+            ratios = [row.ratio_to(peer) for row in compared if row.peers.get(peer)]
+            if ratios:
+                self.means[f"to {peer}"] = geometric_mean(ratios)
+        self.goals += [self.means[name] >= goal for name, goal in mean_goals.items() if name in self.means]
+        self.succeeded = bool(measured) and all(self.goals)
+
+    def lines(self):
+        for name, mean in self.means.items():
+            goal = self.mean_goals.get(name)
+            verdict = "" if goal is None else f" (goal {goal:.2f}: {'pass' if mean >= goal else 'FAIL'})"
+            yield f"{name} {mean:.3f}{verdict}"
+        if self.worst:
+            yield f"worst {self.worst.ratio:.3f} {self.worst.case}"
+        yield f"goals {sum(self.goals)}/{len(self.goals)}"
 
 
 def write_csv(path, rows):

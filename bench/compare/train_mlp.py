@@ -6,7 +6,8 @@ import pathlib
 import subprocess
 import tempfile
 
-from measure import GEMEL, SOURCE, Peer, Row, interleave, threads_environment
+from measure import Row, interleave
+from peer import GEMEL, PEERS, SOURCE, Peer, threads_environment
 
 GOAL = 1.5
 CASES = {
@@ -18,10 +19,9 @@ TORCH_STEPS = 40  # a round; an epoch of ours has some 200
 
 def peers_python():
     """The interpreter of the environment that GEMEL_PEERS names, if it has PyTorch."""
-    folder = os.environ.get("GEMEL_PEERS")
-    if not folder:
+    python = PEERS / "bin/python"
+    if not python.exists():
         return None
-    python = pathlib.Path(folder) / "bin/python"
     found = subprocess.run([python, "-c", "import torch"], check=False, capture_output=True)
     return python if found.returncode == 0 else None
 
@@ -51,16 +51,17 @@ def compare(name, flags, python, threads, folder):
         config.write_text((folder / "config.json").read_text(encoding="utf-8"), encoding="utf-8")
         torch = Peer([python, SOURCE / "bench/peers/train_torch.py", config, threads])
         asks["torch"] = lambda: torch.need(TORCH_STEPS) / (TORCH_STEPS * batch)
-    costs = {key: [1e6 * seconds for seconds in values] for key, values in interleave(asks).items()}
+    costs = interleave(asks)
     if python:
         torch.close()
-    return Row(f"train-mlp-{name}/t{threads}", costs["ours"], {"torch": costs.get("torch", [])}, unit="us/image",
+    return Row(f"train-mlp-{name}/t{threads}", costs["ours"], {"torch": costs.get("torch", [])}, unit="s/image",
                goal=GOAL)
 
 
-def rows(quick):
+def rows(selection):
     python = peers_python()
-    threads = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
-        for name, flags in list(CASES.items())[:1 if quick else None]:
-            yield compare(name, flags, python, threads, pathlib.Path(folder) / name)
+        for threads in selection.thread_counts():
+            for name, flags in list(CASES.items())[:1 if selection.quick else None]:
+                if selection.wants(f"train-mlp-{name}/t{threads}"):
+                    yield compare(name, flags, python, threads, pathlib.Path(folder) / name)

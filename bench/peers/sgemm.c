@@ -1,4 +1,6 @@
-/* Times one matrix product. Request: "N T 256 512 1024" = op(A) op(B) m n k. Answer: seconds. */
+/* One matrix product. Requests, N T 256 512 1024 being op(A) op(B) m n k: "time N T 256 512 1024" (seconds), "memory N
+ * T 256 512 1024" (bytes of peak memory beyond the operands; asked of a fresh process) and "workspace N T 256 512 1024"
+ * (bytes that the call asks its context for; of Gemel only). */
 #include "sgemm.h"
 #include "server.h"
 
@@ -9,21 +11,21 @@
 #include <string.h>
 
 typedef struct product {
-    char request[256];
+    char shape[64];
     bool ta, tb;
     int m, n, k;
     float *a, *b, *c;
     double last;
 } product;
 
-static void prepare(product *p, const char *request)
+static void prepare(product *p, const char *shape)
 {
     char ta, tb;
     free(p->a), free(p->b), free(p->c);
     *p = (product){0};
-    if (sscanf(request, "%c %c %d %d %d", &ta, &tb, &p->m, &p->n, &p->k) != 5)
-        server_fail("not a product: %s", request);
-    snprintf(p->request, sizeof p->request, "%s", request);
+    if (sscanf(shape, "%c %c %d %d %d", &ta, &tb, &p->m, &p->n, &p->k) != 5)
+        server_fail("not a product: %s", shape);
+    snprintf(p->shape, sizeof p->shape, "%s", shape);
     p->ta = ta == 'T';
     p->tb = tb == 'T';
     p->a = bench_floats((int64_t)p->m * p->k, 1);
@@ -40,9 +42,22 @@ static void multiply(void *arg)
 static double answer(const char *request)
 {
     static product current;
-    if (strcmp(request, current.request) != 0)
-        prepare(&current, request);
-    return server_time(multiply, &current, &current.last);
+    char what[16];
+    int shape = 0;
+    if (sscanf(request, "%15s %n", what, &shape) != 1)
+        server_fail("not a request: %s", request);
+    if (strcmp(request + shape, current.shape) != 0)
+        prepare(&current, request + shape);
+    if (!strcmp(what, "time"))
+        return server_time(multiply, &current, &current.last);
+    if (!strcmp(what, "workspace"))
+        return (double)sgemm_workspace(current.ta, current.tb, current.m, current.n, current.k);
+    if (strcmp(what, "memory") != 0)
+        server_fail("not a request: %s", request);
+    server_reset_peak();
+    const size_t before = server_resident();
+    multiply(&current);
+    return (double)(server_peak() - before);
 }
 
 int main(int argc, char **argv)

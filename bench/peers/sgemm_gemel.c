@@ -14,12 +14,21 @@ void sgemm_open(int argc, char **argv)
     context = bench_context(0, 0);
 }
 
+static gm_transpose transpose(bool yes)
+{
+    return yes ? GM_TRANSPOSE : GM_NO_TRANSPOSE;
+}
+
 void sgemm(bool ta, bool tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
            float beta, float *c, int ldc)
 {
     const gm_status status =
-        gm_gemm_f32(context, ta ? GM_TRANSPOSE : GM_NO_TRANSPOSE, tb ? GM_TRANSPOSE : GM_NO_TRANSPOSE, m, n, k, alpha,
-                    a, lda, b, ldb, beta, c, ldc);
+        gm_gemm_f32(context, transpose(ta), transpose(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     if (status != GM_OK)
         server_fail("gm_gemm_f32: %s", gm_status_string(status));
+}
+
+size_t sgemm_workspace(bool ta, bool tb, int m, int n, int k)
+{
+    return gm_gemm_f32_workspace(context, transpose(ta), transpose(tb), m, n, k);
 }
