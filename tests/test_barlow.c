@@ -130,8 +130,8 @@ START_TEST(the_reference_is_pytorch_in_float64)
                       "%s %ldx%ld: loss %.17g, PyTorch %.17g", barlow_input_names[row.kind], (long)row.n, (long)row.d,
                       ref.loss, row.loss);
         const double most = 1e-8 * sqrt((double)count);
-        ck_assert(fabs(probe(ref.dza, count) - row.probe_a) <= most * ref.norm_a);
-        ck_assert(fabs(probe(ref.dzb, count) - row.probe_b) <= most * ref.norm_b);
+        ck_assert(fabs(probe(ref.dza, count) - row.probe_a) <= most * ref.size_a.whole);
+        ck_assert(fabs(probe(ref.dzb, count) - row.probe_b) <= most * ref.size_b.whole);
         barlow_reference_free(&ref);
         free(za), free(zb);
     }
@@ -140,6 +140,22 @@ START_TEST(the_reference_is_pytorch_in_float64)
 }
 END_TEST
 
+/* 1e-5 of |r g|, and where the dual form is asked for although n > d, the rounding of its products besides: near
+ * convergence they are many times as large as what is left when C's diagonal is taken from them. */
+static double most_gradient_error(const stored *row, gm_barlow_form form, const barlow_sizes *size)
+{
+    const double rounding = form == GM_BARLOW_DUAL && row->n > row->d ? 4 * test_unit_roundoff : 0;
+    return 1e-5 + rounding * size->subtracted / size->whole;
+}
+
+static void check_gradient(const char *name, const float *dz, const double *expected, int64_t count,
+                           const barlow_sizes *size, double pytorch, double most)
+{
+    const double error = error_against(dz, expected, count, size->whole);
+    ck_assert_msg(error <= most, "%s is %g off, %g allowed", name, error, most);
+    ck_assert_msg(error <= 2 * pytorch + 1e-6, "%s is %g off, PyTorch's float32 %g", name, error, pytorch);
+}
+
 static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, const barlow_reference *ref,
                          const gm_barlow_options *o, const float *za, const float *zb)
 {
@@ -147,21 +163,19 @@ static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, con
     float *dza = floats(count), *dzb = floats(count);
     gm_barlow_result result;
     ck_assert_int_eq(loss(isa, 1, row->n, row->d, za, zb, o, &result, dza, dzb), GM_OK);
-    const double loss_error = fabs(result.loss - ref->loss) / (ref->loss + (double)o->lambda * (double)row->d);
-    const double error_a = error_against(dza, ref->dza, count, ref->norm_a);
-    const double error_b = error_against(dzb, ref->dzb, count, ref->norm_b);
     char name[96];
     snprintf(name, sizeof name, "%s %s %s %s %ldx%ld", gm_isa_name(isa), form == GM_BARLOW_DUAL ? "dual" : "primal",
              barlow_input_names[row->kind], normalization_names[row->normalization], (long)row->n, (long)row->d);
     ck_assert_int_eq(result.form, form);
     ck_assert_int_eq(result.constant_columns, 0);
+    const double loss_error = fabs(result.loss - ref->loss) / (ref->loss + (double)o->lambda * (double)row->d);
     ck_assert_msg(loss_error <= 1e-5, "%s: loss is %g off", name, loss_error);
-    ck_assert_msg(error_a <= 2 * row->gradient_error_a + 1e-6 && error_b <= 2 * row->gradient_error_b + 1e-6,
-                  "%s: gradients are %g and %g off, PyTorch's float32 %g and %g", name, error_a, error_b,
-                  row->gradient_error_a, row->gradient_error_b);
-    /* Near convergence |r g| is what is left of far larger terms, and no float32 method stays within 1e-5 of it. */
-    if (row->kind != BARLOW_CONVERGED)
-        ck_assert_msg(error_a <= 1e-5 && error_b <= 1e-5, "%s: gradients are %g and %g off", name, error_a, error_b);
+    ck_assert_msg(fabs(result.invariance - ref->invariance) <= 1e-5 * ref->invariance + 1e-20,
+                  "%s: invariance is %.9g not %.9g", name, result.invariance, ref->invariance);
+    check_gradient(name, dza, ref->dza, count, &ref->size_a, row->gradient_error_a,
+                   most_gradient_error(row, form, &ref->size_a));
+    check_gradient(name, dzb, ref->dzb, count, &ref->size_b, row->gradient_error_b,
+                   most_gradient_error(row, form, &ref->size_b));
     free(dza), free(dzb);
 }
 
@@ -306,8 +320,8 @@ START_TEST(constant_columns_are_counted_and_do_no_harm)
             ck_assert_int_eq(result.constant_columns, 3);
             barlow_reference ref = barlow_reference_of_floats(&o, N, D, za, zb);
             ck_assert(fabs(result.loss - ref.loss) <= 1e-5 * ref.loss);
-            ck_assert(error_against(dza, ref.dza, COUNT, ref.norm_a) <= 1e-5);
-            ck_assert(error_against(dzb, ref.dzb, COUNT, ref.norm_b) <= 1e-5);
+            ck_assert(error_against(dza, ref.dza, COUNT, ref.size_a.whole) <= 1e-5);
+            ck_assert(error_against(dzb, ref.dzb, COUNT, ref.size_b.whole) <= 1e-5);
             for (int row = 0; row < N && o.normalization != GM_BARLOW_BATCHNORM; row++)
                 ck_assert(dza[row * D + 3] == 0.0f && dza[row * D + 36] == 0.0f && dzb[row * D + 36] == 0.0f);
             barlow_reference_free(&ref);

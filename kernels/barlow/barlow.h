@@ -47,9 +47,9 @@ struct gm_barlow_block {
 struct gm_barlow_kernels {
     const char *name;
 
-    /* diagonal[j] = sum_i a_ij b_ij */
-    void (*diagonal)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
-                     double *diagonal);
+    /* distance[j] = sum_i (a_ij - b_ij)^2 */
+    void (*distances)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
+                      double *distance);
 
     /* y[i] += x[i] */
     void (*add)(int64_t count, const float *x, float *y);
@@ -102,13 +102,22 @@ static inline size_t gm_barlow_larger(size_t a, size_t b)
 
 /* normalize.c */
 
-/* Fills the means and scales of two views of cols <= GM_BARLOW_COLS columns and counts the constant ones. diagonal:
- * NULL, or [cols] for d_j = C_jj. */
+/* Fills the means and scales of two views of cols <= GM_BARLOW_COLS columns and counts the constant ones. gap: NULL, or
+ * [cols] for 1 - C_jj. */
 void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *a,
-                                 const struct gm_barlow_view *b, double *diagonal);
+                                 const struct gm_barlow_view *b, double *gap);
 
-/* The same for all columns, in parallel; diagonal: NULL or [d]. */
-void gm_barlow_normalize(struct gm_barlow_job *job, double *diagonal);
+/* The same for all columns, in parallel; gap: NULL or [d]. */
+void gm_barlow_normalize(struct gm_barlow_job *job, double *gap);
+
+/* Sums over columns of (C_jj - 1)^2 and of C_jj^2. */
+struct gm_barlow_diagonal_sums {
+    double invariance, squares;
+};
+
+/* Adds columns [first, first + cols) with C_jj = 1 - gap[j - first], and sets their weights if gradients are wanted. */
+void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int64_t cols, const double *gap,
+                            struct gm_barlow_diagonal_sums *sums);
 
 /* chain.c */
 
@@ -132,15 +141,6 @@ size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t 
 enum { GM_BARLOW_NARROW_ROWS = 256 };
 
 /* dual.c, for narrow.c too. */
-
-/* Sums over columns of (d_j - 1)^2 and of d_j^2. */
-struct gm_barlow_diagonal_sums {
-    double invariance, squares;
-};
-
-/* Adds columns [first, first + cols) with d_j = diagonal[j - first], and sets their weights if gradients are wanted. */
-void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int64_t cols, const double *diagonal,
-                            struct gm_barlow_diagonal_sums *sums);
 
 /* Sets the loss's terms; inner = <K_A, K_B>. */
 void gm_barlow_set_dual_loss(struct gm_barlow_job *job, const struct gm_barlow_diagonal_sums *sums, double inner);

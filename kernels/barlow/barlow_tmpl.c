@@ -44,36 +44,33 @@ static void flush(const struct strip_sums *sums, int64_t cols, double *total)
         total[j] += (double)sums->column[j];
 }
 
-WALK_INLINE void add_to(struct strip_sums *sums, int64_t col, int64_t lanes, vec v)
-{
-    walk_store(sums->column + col, vec_add(walk_load(sums->column + col, lanes), v), lanes);
-}
-
-struct diagonal_walk {
+struct distance_walk {
     const struct gm_barlow_view *a, *b;
     struct strip_sums *sums;
 };
 
-WALK_INLINE void diagonal_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, bool unused)
+WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, bool unused)
 {
     (void)unused;
-    const struct diagonal_walk *w = arg;
+    const struct distance_walk *w = arg;
     const struct normalization norm_a = load_normalization(w->a, col, lanes),
                                norm_b = load_normalization(w->b, col, lanes);
-    add_to(w->sums, col, lanes,
-           vec_mul(normalized(w->a, row, col, lanes, &norm_a), normalized(w->b, row, col, lanes, &norm_b)));
+    const vec difference =
+        vec_sub(normalized(w->a, row, col, lanes, &norm_a), normalized(w->b, row, col, lanes, &norm_b));
+    float *sum = w->sums->column + col;
+    walk_store(sum, vec_fma(difference, difference, walk_load(sum, lanes)), lanes);
 }
 
-static void diagonal(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
-                     double *out)
+static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
+                      double *out)
 {
     struct strip_sums sums;
-    const struct diagonal_walk arg = {a, b, &sums};
+    const struct distance_walk arg = {a, b, &sums};
     for (int64_t j = 0; j < cols; j++)
         out[j] = 0;
     for (int64_t i = 0; i < rows; i += STRIP) {
         clear(&sums, cols);
-        walk(diagonal_vector, &arg, i, gm_min_i64(i + STRIP, rows), cols, false);
+        walk(distance_vector, &arg, i, gm_min_i64(i + STRIP, rows), cols, false);
         flush(&sums, cols, out);
     }
 }
@@ -227,5 +224,5 @@ static void row_means(int64_t rows, int64_t cols, const struct gm_barlow_view *a
 }
 
 const struct gm_barlow_kernels GM_ENTRY(gm_barlow_f32) = {
-    GM_ISA_TEXT " columns", diagonal, add, dot, project, chain, row_means,
+    GM_ISA_TEXT " columns", distances, add, dot, project, chain, row_means,
 };

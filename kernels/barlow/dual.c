@@ -56,19 +56,6 @@ static void multiply(const struct gm_barlow_job *job, const float *k, const stru
     gm_gemm_run(job->context, job->n, job->d, job->n, &left, &right, &store);
 }
 
-void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int64_t cols, const double *diagonal,
-                            struct gm_barlow_diagonal_sums *sums)
-{
-    const double lambda = (double)job->options.lambda, factor = 2 * (double)job->options.scale / job->divisor;
-    for (int64_t j = 0; j < cols; j++) {
-        const double d = diagonal[j];
-        sums->invariance += (d - 1) * (d - 1);
-        sums->squares += d * d;
-        if (job->gradients)
-            job->weight[first + j] = (float)(factor * ((d - 1) - lambda * d));
-    }
-}
-
 void gm_barlow_set_dual_loss(struct gm_barlow_job *job, const struct gm_barlow_diagonal_sums *sums, double inner)
 {
     const double off_diagonal = inner / (job->divisor * job->divisor) - sums->squares;
@@ -81,13 +68,13 @@ void gm_barlow_dual(struct gm_barlow_job *job)
     gm_context *context = job->context;
     const int64_t n = job->n;
     const size_t mark = gm_workspace_mark(context);
-    double *diagonal = gm_workspace_take(context, (size_t)job->d * sizeof *diagonal);
+    double *gap = gm_workspace_take(context, (size_t)job->d * sizeof *gap);
     float *k_a = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_a);
     float *k_b = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_b);
 
-    gm_barlow_normalize(job, diagonal);
+    gm_barlow_normalize(job, gap);
     struct gm_barlow_diagonal_sums sums = {0, 0};
-    gm_barlow_add_diagonal(job, 0, job->d, diagonal, &sums);
+    gm_barlow_add_diagonal(job, 0, job->d, gap, &sums);
     gram(job, &job->a.view, k_a);
     gram(job, &job->b.view, k_b);
     gm_barlow_set_dual_loss(job, &sums, dot(context, n * n, k_a, k_b));

@@ -115,12 +115,12 @@ static void gram_slot(void *arg, int64_t slot, int worker)
     float *k_a = task->a.sums + slot * job->n * job->n, *k_b = task->b.sums + slot * job->n * job->n;
     struct gm_barlow_diagonal_sums sums = {0, 0};
     for (int64_t chunk = begin; chunk < end; chunk++) {
-        double diagonal[GM_BARLOW_COLS];
+        double gap[GM_BARLOW_COLS];
         const int64_t first = chunk * GM_BARLOW_COLS, cols = gm_min_i64(GM_BARLOW_COLS, job->d - first);
         const struct gm_barlow_view a = copy_columns(&job->a.view, job->n, first, cols, copy_a),
                                     b = copy_columns(&job->b.view, job->n, first, cols, copy_b);
-        gm_barlow_normalize_columns(job, cols, &a, &b, diagonal);
-        gm_barlow_add_diagonal(job, first, cols, diagonal, &sums);
+        gm_barlow_normalize_columns(job, cols, &a, &b, gap);
+        gm_barlow_add_diagonal(job, first, cols, gap, &sums);
         add_to_gram(task, &a, cols, chunk == begin, left, right, k_a);
         add_to_gram(task, &b, cols, chunk == begin, left, right, k_b);
     }

@@ -1,4 +1,4 @@
-/* Statistics of the columns: mean, scale and the diagonal of C. */
+/* What the columns decide by themselves: means, scales, the diagonal of C and its weights. */
 #include <math.h>
 
 #include "barlow/barlow.h"
@@ -8,12 +8,12 @@ _Static_assert((int)GM_BARLOW_COLS <= (int)GM_GRID_COLS, "a chunk is one block o
 
 struct normalize_task {
     struct gm_barlow_job *job;
-    double *diagonal;
+    double *gap;
 };
 
-/* 1/deviation in the sense of the options. A column without variation has no direction: where no eps gives it a
+/* 1/deviation^2 in the sense of the options. A column without variation has no direction: where no eps gives it a
  * deviation its scale, and with it its gradient, is 0. Its normalised value is 0 in any case, as its mean is exact. */
-static float column_scale(const struct gm_barlow_job *job, double squares)
+static double inverse_variance(const struct gm_barlow_job *job, double squares)
 {
     const double n = (double)job->n;
     double variance = squares;
@@ -22,36 +22,68 @@ static float column_scale(const struct gm_barlow_job *job, double squares)
     else if (job->options.normalization == GM_BARLOW_UNBIASED)
         variance = squares / (n - 1);
     if (variance == 0)
-        return 0.0f;
-    return isfinite(squares) ? (float)(1 / sqrt(variance)) : NAN;
+        return 0;
+    return isfinite(squares) ? 1 / variance : NAN;
 }
 
-/* Returns how many of the columns are constant. */
-static int64_t normalize_columns(const struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *view)
+/* 1 - |a|^2 / s: what eps, n - 1 or a lack of any variation leave to 1, without the rounding of a. */
+static double norm_gap(const struct gm_barlow_job *job, double squares, double inverse)
+{
+    if (squares == 0)
+        return 1;
+    if (job->options.normalization == GM_BARLOW_BATCHNORM)
+        return (double)job->options.eps * inverse;
+    return job->options.normalization == GM_BARLOW_UNBIASED ? 1 / (double)job->n : 0;
+}
+
+/* Returns how many of the columns are constant and adds their share to the gaps, unless gap is NULL. */
+static int64_t normalize_columns(const struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *view,
+                                 double *gap)
 {
     double mean[GM_BARLOW_COLS], squares[GM_BARLOW_COLS];
     int64_t constant = 0;
     job->context->kernels.column_stats->block(job->n, cols, view->z, view->ldz, mean, squares);
     for (int64_t j = 0; j < cols; j++) {
+        const double inverse = inverse_variance(job, squares[j]);
         view->mean_high[j] = (float)mean[j];
         view->mean_low[j] = (float)(mean[j] - (double)view->mean_high[j]);
-        view->scale[j] = column_scale(job, squares[j]);
+        view->scale[j] = (float)sqrt(inverse);
         constant += squares[j] == 0;
+        if (gap)
+            gap[j] += norm_gap(job, squares[j], inverse) / 2;
     }
     return constant;
 }
 
 void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *a,
-                                 const struct gm_barlow_view *b, double *diagonal)
+                                 const struct gm_barlow_view *b, double *gap)
 {
-    const int64_t constant = normalize_columns(job, cols, a) + normalize_columns(job, cols, b);
+    double distance[GM_BARLOW_COLS];
+    for (int64_t j = 0; gap && j < cols; j++)
+        gap[j] = 0;
+    const int64_t constant = normalize_columns(job, cols, a, gap) + normalize_columns(job, cols, b, gap);
     if (constant)
         __atomic_fetch_add(&job->constant_columns, constant, __ATOMIC_RELAXED);
-    if (!diagonal)
+    if (!gap)
         return;
-    job->context->kernels.barlow->diagonal(job->n, cols, a, b, diagonal);
+    job->context->kernels.barlow->distances(job->n, cols, a, b, distance);
     for (int64_t j = 0; j < cols; j++)
-        diagonal[j] /= job->divisor;
+        gap[j] += distance[j] / (2 * job->divisor);
+}
+
+void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int64_t cols, const double *gap,
+                            struct gm_barlow_diagonal_sums *sums)
+{
+    /* The products of the dual form hold the diagonal as if it were redundancy, those of the primal form without. */
+    const double counted = job->options.form == GM_BARLOW_DUAL ? (double)job->options.lambda : 0;
+    const double factor = 2 * (double)job->options.scale / job->divisor;
+    for (int64_t j = 0; j < cols; j++) {
+        const double diagonal = 1 - gap[j];
+        sums->invariance += gap[j] * gap[j];
+        sums->squares += diagonal * diagonal;
+        if (job->gradients)
+            job->weight[first + j] = (float)(-factor * (gap[j] + counted * diagonal));
+    }
 }
 
 static void normalize_chunk(void *arg, int64_t chunk, int worker)
@@ -61,11 +93,11 @@ static void normalize_chunk(void *arg, int64_t chunk, int worker)
     const int64_t first = chunk * GM_BARLOW_COLS, cols = gm_min_i64(GM_BARLOW_COLS, task->job->d - first);
     const struct gm_barlow_view a = gm_barlow_view_from(&task->job->a.view, first),
                                 b = gm_barlow_view_from(&task->job->b.view, first);
-    gm_barlow_normalize_columns(task->job, cols, &a, &b, task->diagonal ? task->diagonal + first : NULL);
+    gm_barlow_normalize_columns(task->job, cols, &a, &b, task->gap ? task->gap + first : NULL);
 }
 
-void gm_barlow_normalize(struct gm_barlow_job *job, double *diagonal)
+void gm_barlow_normalize(struct gm_barlow_job *job, double *gap)
 {
-    struct normalize_task task = {job, diagonal};
+    struct normalize_task task = {job, gap};
     gm_parallel(job->context, gm_ceil_div(job->d, GM_BARLOW_COLS), normalize_chunk, &task);
 }

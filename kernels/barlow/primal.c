@@ -1,7 +1,5 @@
 /* The primal form: C = A^T B / s row panel by row panel. Each panel is turned into G = dL/dC while it is computed, and
  * multiplied into both gradients before the next one takes its place. */
-#include <string.h>
-
 #include "barlow/barlow.h"
 
 /* Most rows of C in a panel: the depth of the product B += A G, which it keeps as efficient as any. */
@@ -13,25 +11,25 @@ static int64_t panel_rows(int64_t d)
     return gm_ceil_div(d, gm_ceil_div(d, PANEL_ROWS));
 }
 
-/* panel = dL/dC of the rows [first, first + rows) of C, without the factor of scale; adds their loss. */
+/* panel = dL/dC of the rows [first, first + rows) of C without the diagonal, which the weights stand for, and without
+ * the factor of scale; adds their redundancy. */
 static void differentiate(struct gm_barlow_job *job, int64_t first, int64_t rows, float *panel)
 {
     const struct gm_barlow_view a = gm_barlow_view_from(&job->a.view, first);
     const struct gm_gemm_source left = gm_barlow_source(&a, true), right = gm_barlow_source(&job->b.view, false);
-    struct gm_gemm_loss sums;
+    double squares;
     const struct gm_gemm_epilogue loss = {.kind = GM_GEMM_LOSS,
                                           .c = panel,
                                           .ldc = job->d,
                                           .alpha = (float)(1 / job->divisor),
                                           .row0 = first,
                                           .lambda = job->options.lambda,
-                                          .loss = &sums};
+                                          .squares = &squares};
     gm_gemm_run(job->context, rows, job->d, job->n, &left, &right, &loss);
-    job->invariance += sums.invariance;
-    job->redundancy += sums.redundancy;
+    job->redundancy += squares;
 }
 
-/* dL/dA of the panel's columns is complete, B G^T / s; dL/dB collects A G / s of one panel after the other. */
+/* g of A's columns of the panel is B G^T / s; that of B collects A G / s of one panel after the other. */
 static void multiply(const struct gm_barlow_job *job, int64_t first, int64_t rows, const float *panel)
 {
     const struct gm_barlow_view a = gm_barlow_view_from(&job->a.view, first);
@@ -54,11 +52,13 @@ void gm_barlow_primal(struct gm_barlow_job *job)
 {
     const int64_t most_rows = panel_rows(job->d);
     const size_t mark = gm_workspace_mark(job->context);
+    double *gap = gm_workspace_take(job->context, (size_t)job->d * sizeof *gap);
     float *panel = gm_workspace_take(job->context, (size_t)(most_rows * job->d) * sizeof *panel);
 
-    gm_barlow_normalize(job, NULL);
-    if (job->gradients)
-        memset(job->weight, 0, (size_t)job->d * sizeof *job->weight); /* G holds the diagonal's share */
+    gm_barlow_normalize(job, gap);
+    struct gm_barlow_diagonal_sums sums = {0, 0};
+    gm_barlow_add_diagonal(job, 0, job->d, gap, &sums);
+    job->invariance = sums.invariance;
     for (int64_t first = 0; first < job->d; first += most_rows) {
         const int64_t rows = gm_min_i64(most_rows, job->d - first);
         differentiate(job, first, rows, panel);
@@ -87,5 +87,6 @@ size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t 
                                    panel_workspace(context, n, d, last_rows, gradients));
     if (gradients)
         most = gm_barlow_larger(most, gm_barlow_chain_workspace(context, n));
-    return gm_workspace_bytes((size_t)(rows * d) * sizeof(float)) + most;
+    return gm_workspace_bytes((size_t)d * sizeof(double)) + gm_workspace_bytes((size_t)(rows * d) * sizeof(float)) +
+           most;
 }

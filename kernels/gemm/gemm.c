@@ -56,10 +56,10 @@ struct job {
     int64_t m, n, k;
     const struct gm_gemm_source *a, *b;
     const struct gm_gemm_epilogue *epilogue;
-    bool b_in_place;                 /* whole panels of B are read where they are stored */
-    float *packed_a;                 /* of every worker */
-    float *packed_b[2];              /* of even and odd steps */
-    double *invariance, *redundancy; /* [m], [m, slots] */
+    bool b_in_place;    /* whole panels of B are read where they are stored */
+    float *packed_a;    /* of every worker */
+    float *packed_b[2]; /* of even and odd steps */
+    double *squares;    /* [m, slots] */
 
     _Atomic int64_t next;                   /* chunk to claim */
     _Atomic int64_t packed[2], computed[2]; /* chunks done in even and odd steps */
@@ -210,9 +210,8 @@ static void compute_chunk(const struct job *job, const struct step *step, int64_
         slots = (struct gm_gemm_loss_slots){
             .cols = plan->grain,
             .diagonal = epilogue->row0 + row - col,
-            .redundancy = job->redundancy + row * plan->slots + col / plan->grain,
-            .ldr = plan->slots,
-            .invariance = job->invariance + row,
+            .squares = job->squares + row * plan->slots + col / plan->grain,
+            .lds = plan->slots,
             .lambda = epilogue->lambda,
         };
         block.loss = &slots;
@@ -284,15 +283,12 @@ static void mirror_chunk(void *arg, int64_t chunk, int worker)
             c[i * ldc + j] = c[j * ldc + i];
 }
 
-static struct gm_gemm_loss sum_loss(const struct job *job)
+static double sum_squares(const struct job *job)
 {
-    struct gm_gemm_loss loss = {0, 0};
-    for (int64_t i = 0; i < job->m; i++) {
-        loss.invariance += job->invariance[i];
-        for (int64_t slot = 0; slot < job->plan.slots; slot++)
-            loss.redundancy += job->redundancy[i * job->plan.slots + slot];
-    }
-    return loss;
+    double sum = 0;
+    for (int64_t i = 0; i < job->m * job->plan.slots; i++)
+        sum += job->squares[i];
+    return sum;
 }
 
 /* Packing B pays when many tiles of rows read it; measured. */
@@ -308,7 +304,7 @@ void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const str
 {
     const bool loss = epilogue->kind == GM_GEMM_LOSS;
     if (loss)
-        *epilogue->loss = (struct gm_gemm_loss){0, 0};
+        *epilogue->squares = 0;
     if (m == 0 || n == 0)
         return;
     struct job job = {
@@ -330,15 +326,11 @@ void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const str
         job.packed_b[i] = gm_workspace_take(context, (size_t)job.plan.packed_b * sizeof(float));
     if (buffers(&job.plan) == 1)
         job.packed_b[1] = job.packed_b[0];
-    if (loss) {
-        job.invariance = gm_workspace_take(context, (size_t)m * sizeof(double));
-        job.redundancy = gm_workspace_take(context, (size_t)(m * job.plan.slots) * sizeof(double));
-        for (int64_t i = 0; i < m; i++)
-            job.invariance[i] = 0;
-    }
+    if (loss)
+        job.squares = gm_workspace_take(context, (size_t)(m * job.plan.slots) * sizeof(double));
     gm_parallel(context, job.plan.threads, run_chunks, &job);
     if (loss)
-        *epilogue->loss = sum_loss(&job);
+        *epilogue->squares = sum_squares(&job);
     else if (epilogue->symmetric)
         gm_parallel(context, gm_ceil_div(m, MIRROR_ROWS), mirror_chunk, &job);
     gm_workspace_release(context, mark);
@@ -353,8 +345,7 @@ size_t gm_gemm_run_workspace(const gm_context *context, int64_t m, int64_t n, in
     size_t bytes = gm_workspace_bytes((size_t)(plan.packed_a * plan.threads) * sizeof(float)) +
                    (size_t)buffers(&plan) * gm_workspace_bytes((size_t)plan.packed_b * sizeof(float));
     if (kind == GM_GEMM_LOSS)
-        bytes += gm_workspace_bytes((size_t)m * sizeof(double)) +
-                 gm_workspace_bytes((size_t)(m * plan.slots) * sizeof(double));
+        bytes += gm_workspace_bytes((size_t)(m * plan.slots) * sizeof(double));
     return bytes;
 }
 

@@ -25,7 +25,7 @@ struct gm_gemm_source {
 
 enum gm_gemm_epilogue_kind {
     GM_GEMM_STORE = 0, /* C = alpha S + beta C; beta = 0 never reads C, beta = 1 adds */
-    GM_GEMM_LOSS,      /* the Barlow Twins loss of the rows [row0, row0 + m) of the cross-correlation alpha S */
+    GM_GEMM_LOSS,      /* the Barlow Twins loss off the diagonal, of rows [row0, row0 + m) of C = alpha S */
 };
 
 struct gm_gemm_epilogue {
@@ -35,16 +35,11 @@ struct gm_gemm_epilogue {
     float alpha, beta; /* GM_GEMM_LOSS takes beta as 0 */
     bool symmetric;    /* m = n and S is symmetric (B is A transposed) and so is C: half the work, the same bits */
 
-    /* GM_GEMM_LOSS: with X = alpha S, d = [row0 + i = j], C becomes dL/dX: 2 (X_ij - 1) where d, 2 lambda X_ij
-     * elsewhere; the sums over this call's rows, in double and in fixed order, are written to *loss. */
+    /* GM_GEMM_LOSS: with X = alpha S, C_ij becomes 2 lambda X_ij, and 0 on the diagonal row0 + i = j; *squares becomes
+     * the sum of X_ij^2 off it, in double and in fixed order. */
     int64_t row0;
     float lambda;
-    struct gm_gemm_loss *loss;
-};
-
-struct gm_gemm_loss {
-    double invariance; /* sum of (X_ij - 1)^2 where row0 + i = j */
-    double redundancy; /* sum of X_ij^2 elsewhere, without lambda */
+    double *squares;
 };
 
 /* The caller has checked the arguments and that gm_gemm_run_workspace() bytes fit. Uses the context's threads,

@@ -8,14 +8,13 @@
 
 #include "gemm/gemm.h"
 
-/* Where the tiles of the last block of k leave the terms of the loss. A slot is the sum over one row and `cols`
+/* Where the tiles of the last block of k leave the squares of the loss. A slot is the sum over one row and `cols`
  * columns. */
 struct gm_gemm_loss_slots {
-    int64_t cols;       /* of a slot, a multiple of nr; blocks of C begin at multiples of it */
-    int64_t diagonal;   /* the diagonal crosses row i of the block in its column i + diagonal */
-    double *redundancy; /* [rows, ldr], from the block's first slot */
-    int64_t ldr;
-    double *invariance; /* [rows], written where the diagonal crosses the block */
+    int64_t cols;     /* of a slot, a multiple of nr; blocks of C begin at multiples of it */
+    int64_t diagonal; /* the diagonal crosses row i of the block in its column i + diagonal */
+    double *squares;  /* [rows, lds], from the block's first slot */
+    int64_t lds;
     float lambda;
 };
 

@@ -5,13 +5,11 @@
 #include "gemm/kernel.h"
 #include "gemm/tile.h"
 
-/* Turns one row of a finished tile from X into dL/dX, returns the sum of X^2 without the diagonal, whose column is
- * `diagonal` (out of range where it does not cross). */
-static inline double loss_row(float *x, int64_t cols, int64_t diagonal, float lambda, double *invariance)
+/* Turns one row of a finished tile from X into 2 lambda X and returns the sum of X^2, both without the diagonal, whose
+ * column is `diagonal` (out of range where it does not cross). */
+static inline double loss_row(float *x, int64_t cols, int64_t diagonal, float lambda)
 {
-    const bool crosses = 0 <= diagonal && diagonal < cols;
-    const float on_diagonal = crosses ? x[diagonal] : 0.0f;
-    if (crosses)
+    if (0 <= diagonal && diagonal < cols)
         x[diagonal] = 0.0f;
     const vec factor = vec_set(2.0f * lambda);
     double squares = 0;
@@ -20,11 +18,6 @@ static inline double loss_row(float *x, int64_t cols, int64_t diagonal, float la
         const vec value = vec_load_n(x + j, lanes);
         squares += vec_sum_double(vec_mul(value, value));
         vec_store_n(x + j, vec_mul(factor, value), lanes);
-    }
-    if (crosses) {
-        const double excess = (double)on_diagonal - 1.0;
-        *invariance = excess * excess;
-        x[diagonal] = (float)(2.0 * excess);
     }
     return squares;
 }
@@ -35,8 +28,8 @@ static inline void loss_tile(const struct gm_gemm_loss_slots *s, int64_t i, int6
                              float *c, int64_t ldc)
 {
     for (int64_t r = i; r < i + rows; r++) {
-        const double squares = loss_row(c, cols, r + s->diagonal - j, s->lambda, s->invariance + r);
-        double *slot = s->redundancy + r * s->ldr + j / s->cols;
+        const double squares = loss_row(c, cols, r + s->diagonal - j, s->lambda);
+        double *slot = s->squares + r * s->lds + j / s->cols;
         *slot = j % s->cols == 0 ? squares : *slot + squares;
         c += ldc;
     }

@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "support/support.h"
 
@@ -32,9 +31,9 @@ double barlow_reference_normalize(const gm_barlow_options *o, int64_t n, int64_t
     return r;
 }
 
-/* dz = r (g - mean(g) - a sum(g a) / m); adds |r g|^2 to *before. */
+/* dz = r (g - mean(g) - a sum(g a) / m) */
 static void chain_column(const gm_barlow_options *o, int64_t n, int64_t d, double r, const double *a, const double *g,
-                         double *dz, double *before)
+                         double *dz)
 {
     const double m = o->normalization == GM_BARLOW_BATCHNORM  ? (double)n
                      : o->normalization == GM_BARLOW_UNBIASED ? (double)(n - 1)
@@ -43,7 +42,6 @@ static void chain_column(const gm_barlow_options *o, int64_t n, int64_t d, doubl
     for (int64_t i = 0; i < n; i++) {
         mean += g[i * d] / (double)n;
         projection += g[i * d] * a[i * d] / m;
-        *before += r * g[i * d] * r * g[i * d];
     }
     for (int64_t i = 0; i < n; i++)
         dz[i * d] = r * (g[i * d] - mean - a[i * d] * projection);
@@ -59,6 +57,25 @@ static void multiply_by_h(const barlow_reference *ref, const double *x, const do
                 g[n * d + j] += x[n * d + k] * (transposed ? h[j * d + k] : h[k * d + j]) / ref->divisor;
 }
 
+/* One side's gradient from the other side's normalised values x. */
+static void differentiate(const gm_barlow_options *o, const barlow_reference *ref, const double *r, const double *a,
+                          const double *x, const double *h, bool transposed, double *dz, barlow_sizes *sizes)
+{
+    const int64_t n = ref->n, d = ref->d;
+    const double factor = 2 * (double)o->lambda * (double)o->scale / ref->divisor;
+    double *g = doubles(n * d), whole = 0, subtracted = 0;
+    multiply_by_h(ref, x, h, transposed, g);
+    for (int64_t j = 0; j < d; j++) {
+        chain_column(o, n, d, r[j], a + j, g + j, dz + j);
+        for (int64_t i = 0; i < n; i++) {
+            whole += pow(r[j] * g[i * d + j], 2);
+            subtracted += pow(r[j] * factor * ref->c[j * d + j] * x[i * d + j], 2);
+        }
+    }
+    *sizes = (barlow_sizes){sqrt(whole), sqrt(subtracted)};
+    free(g);
+}
+
 static void cross_correlate(barlow_reference *ref)
 {
     const int64_t d = ref->d;
@@ -72,7 +89,7 @@ barlow_reference barlow_reference_create(const gm_barlow_options *o, int64_t n, 
                                          const double *zb)
 {
     barlow_reference ref = {.n = n, .d = d, .divisor = o->normalization == GM_BARLOW_COSINE ? 1 : (double)n};
-    double *ra = doubles(d), *rb = doubles(d), *h = doubles(d * d), *g = doubles(n * d);
+    double *ra = doubles(d), *rb = doubles(d), *h = doubles(d * d);
     ref.a = doubles(n * d), ref.b = doubles(n * d), ref.c = doubles(d * d);
     ref.dza = doubles(n * d), ref.dzb = doubles(n * d);
     for (int64_t j = 0; j < d; j++) {
@@ -92,15 +109,9 @@ barlow_reference barlow_reference_create(const gm_barlow_options *o, int64_t n, 
         }
     }
     ref.loss = ref.invariance + ref.redundancy;
-    multiply_by_h(&ref, ref.b, h, true, g);
-    for (int64_t j = 0; j < d; j++)
-        chain_column(o, n, d, ra[j], ref.a + j, g + j, ref.dza + j, &ref.norm_a);
-    memset(g, 0, (size_t)(n * d) * sizeof *g);
-    multiply_by_h(&ref, ref.a, h, false, g);
-    for (int64_t j = 0; j < d; j++)
-        chain_column(o, n, d, rb[j], ref.b + j, g + j, ref.dzb + j, &ref.norm_b);
-    ref.norm_a = sqrt(ref.norm_a), ref.norm_b = sqrt(ref.norm_b);
-    free(ra), free(rb), free(h), free(g);
+    differentiate(o, &ref, ra, ref.a, ref.b, h, true, ref.dza, &ref.size_a);
+    differentiate(o, &ref, rb, ref.b, ref.a, h, false, ref.dzb, &ref.size_b);
+    free(ra), free(rb), free(h);
     return ref;
 }
 

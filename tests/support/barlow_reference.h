@@ -4,13 +4,20 @@
 
 #include <gemel/barlow.h>
 
+/* What errors of a gradient are measured against: norms of terms before the chain through the normalisation. */
+typedef struct barlow_sizes {
+    double whole; /* |r g|, g = dL/da */
+    double
+        subtracted; /* |r x|, x_ij = 2 lambda scale C_jj b_ij / s: what the dual form takes from a product to get g */
+} barlow_sizes;
+
 typedef struct barlow_reference {
     int64_t n, d;
     double divisor;
     double invariance, redundancy, loss; /* with lambda and scale */
     double *a, *b, *c;                   /* [n, d], [n, d], [d, d] */
     double *dza, *dzb;                   /* [n, d] */
-    double norm_a, norm_b;               /* |r g|: of the gradients before the chain through the normalisation */
+    barlow_sizes size_a, size_b;
 } barlow_reference;
 
 /* za, zb: [n, d]. Free with barlow_reference_free(). */
