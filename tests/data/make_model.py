@@ -3,7 +3,8 @@
 Everything is computed in double precision and stored as little-endian float32, one array behind the other:
     every parameter and running statistic, in the order of state_dict()
     x [2 N, IN], both views; z [2 N, OUT]; the loss, with Facebook's defaults
-    the gradient of every parameter
+    of every parameter the gradient, and what its rounding is measured by: the sums of the absolute terms of the sums over
+        rows that its elements are
     every running statistic after the step
     the encoder's output for x in evaluation mode
     for SGD, Adam and LARS: every parameter after two steps with that gradient
@@ -65,6 +66,33 @@ def barlow(za, zb):
     return ((c.diagonal() - 1) ** 2).sum() + LAMBDA * (off_diagonal**2).sum()
 
 
+def keep_terms(network):
+    """Has the network's backward pass add the absolute terms of every parameter's gradient up in its .terms."""
+
+    def normalized(module, x):
+        if isinstance(module, nn.LayerNorm):
+            return F.layer_norm(x, module.normalized_shape, eps=module.eps)
+        return F.batch_norm(x, None, None, training=True, eps=module.eps)
+
+    def add(module, x, g):
+        if isinstance(module, nn.Linear):
+            module.weight.terms += g.abs().T @ x.abs()
+        else:
+            module.weight.terms += (g * normalized(module, x)).abs().sum(0)
+        if module.bias is not None:
+            module.bias.terms += g.abs().sum(0)
+
+    def watch(module, inputs, output):
+        x = inputs[0].detach()
+        output.register_hook(lambda g: add(module, x, g))
+
+    for p in network.parameters():
+        p.terms = torch.zeros_like(p)
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.BatchNorm1d, nn.LayerNorm)):
+            module.register_forward_hook(watch)
+
+
 def record(make):
     torch.manual_seed(1)
     encoder, projector = make()
@@ -76,10 +104,11 @@ def record(make):
     network.double()
     state = {k: v.clone() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
     out = list(state.values()) + [x]
+    keep_terms(network)
     z = torch.cat([network(view) for view in x.split(N)])
     value = barlow(*z.split(N))
     value.backward()
-    out += [z, value] + [p.grad for p in network.parameters()]
+    out += [z, value] + [array for p in network.parameters() for array in (p.grad, p.terms)]
     out += [v for k, v in network.state_dict().items() if "running" in k]
     out.append(network.eval().encoder(x))
     start = [p.data.clone() for p in network.parameters()]
