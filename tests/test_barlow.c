@@ -1,18 +1,13 @@
-/* gm_barlow_loss_f32() and gm_cross_correlation_tiles_f32() against the formula in double precision, finite differences
- * and PyTorch. */
+/* gm_barlow_loss_f32() and gm_cross_correlation_tiles_f32(): exact and special cases, memory, threads, arguments.
+ * test_barlow_accuracy.c has their errors. */
 #include <gemel/barlow.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/barlow_reference.h"
 #include "support/support.h"
-
-static const gm_barlow_normalization normalizations[] = {GM_BARLOW_BATCHNORM, GM_BARLOW_UNBIASED, GM_BARLOW_COSINE};
-static const char *const normalization_names[] = {"batchnorm", "unbiased", "cosine"};
-static const gm_barlow_form forms[] = {GM_BARLOW_DUAL, GM_BARLOW_PRIMAL};
 
 static float *floats(int64_t count)
 {
@@ -23,226 +18,6 @@ static double *doubles(int64_t count)
 {
     return calloc((size_t)count, sizeof(double));
 }
-
-/* |x - expected| / scale, or |x - expected| where scale is 0. */
-static double error_against(const float *x, const double *expected, int64_t count, double scale)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += ((double)x[i] - expected[i]) * ((double)x[i] - expected[i]);
-    return sqrt(sum) / (scale > 0 ? scale : 1);
-}
-
-/* ---- One call ---- */
-
-/* A context with exactly the workspace that the call needs. */
-static gm_context *loss_context(gm_isa isa, int32_t threads, int64_t n, int64_t d, const gm_barlow_options *o,
-                                bool gradients)
-{
-    gm_context *context = test_context_with_workspace(isa, threads, 1);
-    ck_assert_int_eq(gm_context_reserve(context, gm_barlow_loss_f32_workspace(context, n, d, o, gradients)), GM_OK);
-    return context;
-}
-
-static gm_status loss(gm_isa isa, int32_t threads, int64_t n, int64_t d, const float *za, const float *zb,
-                      const gm_barlow_options *o, gm_barlow_result *result, float *dza, float *dzb)
-{
-    gm_context *context = loss_context(isa, threads, n, d, o, dza != NULL);
-    *result = (gm_barlow_result){.size = sizeof *result};
-    if (dza) {
-        test_fill_nan(dza, n * d);
-        test_fill_nan(dzb, n * d);
-    }
-    const gm_status status = gm_barlow_loss_f32(context, n, d, za, d, zb, d, o, result, dza, d, dzb, d);
-    gm_context_destroy(context);
-    return status;
-}
-
-/* ---- PyTorch's values ---- */
-
-typedef struct stored {
-    barlow_input kind;
-    int64_t n, d;
-    gm_barlow_normalization normalization;
-    double loss, probe_a, probe_b;                         /* float64 */
-    double loss_error, gradient_error_a, gradient_error_b; /* float32 */
-} stored;
-
-static int name_index(const char *const *names, int count, const char *name)
-{
-    for (int i = 0; i < count; i++)
-        if (!strcmp(names[i], name))
-            return i;
-    ck_abort_msg("unknown name %s", name);
-    return -1;
-}
-
-/* The next row of the file; false at its end. */
-static bool stored_next(FILE *file, stored *row)
-{
-    char line[512], kind[16], normalization[16];
-    while (fgets(line, sizeof line, file)) {
-        if (line[0] == '#')
-            continue;
-        long n, d;
-        ck_assert_int_eq(sscanf(line, "%15[^,],%ld,%ld,%15[^,],%lf,%lf,%lf,%lf,%lf,%lf", kind, &n, &d, normalization,
-                                &row->loss, &row->probe_a, &row->probe_b, &row->loss_error, &row->gradient_error_a,
-                                &row->gradient_error_b),
-                         10);
-        row->kind = (barlow_input)name_index(barlow_input_names, BARLOW_KINDS, kind);
-        row->normalization = (gm_barlow_normalization)name_index(normalization_names, 3, normalization);
-        row->n = n;
-        row->d = d;
-        return true;
-    }
-    return false;
-}
-
-static FILE *stored_open(void)
-{
-    FILE *file = fopen(TEST_DATA "/barlow_pytorch.csv", "r");
-    ck_assert_msg(file != NULL, "cannot read " TEST_DATA "/barlow_pytorch.csv");
-    return file;
-}
-
-static double probe(const double *x, int64_t count)
-{
-    double *noise = doubles(count), sum = 0;
-    barlow_fill_noise(3, noise, count);
-    for (int64_t i = 0; i < count; i++)
-        sum += x[i] * noise[i];
-    free(noise);
-    return sum;
-}
-
-START_TEST(the_reference_is_pytorch_in_float64)
-{
-    FILE *file = stored_open();
-    int rows = 0;
-    for (stored row; stored_next(file, &row); rows++) {
-        const int64_t count = row.n * row.d;
-        float *za = floats(count), *zb = floats(count);
-        barlow_fill_views(row.kind, row.n, row.d, za, zb);
-        gm_barlow_options o = gm_barlow_default_options();
-        o.normalization = row.normalization;
-        barlow_reference ref = barlow_reference_of_floats(&o, row.n, row.d, za, zb);
-        ck_assert_msg(fabs(ref.loss - row.loss) <= 1e-9 * (row.loss + 0.0051 * (double)row.d),
-                      "%s %ldx%ld: loss %.17g, PyTorch %.17g", barlow_input_names[row.kind], (long)row.n, (long)row.d,
-                      ref.loss, row.loss);
-        const double most = 1e-8 * sqrt((double)count);
-        ck_assert(fabs(probe(ref.dza, count) - row.probe_a) <= most * ref.size_a.whole);
-        ck_assert(fabs(probe(ref.dzb, count) - row.probe_b) <= most * ref.size_b.whole);
-        barlow_reference_free(&ref);
-        free(za), free(zb);
-    }
-    ck_assert_int_ge(rows, 50);
-    fclose(file);
-}
-END_TEST
-
-/* 1e-5 of |r g|, and where the dual form is asked for although n > d, the rounding of its products besides: near
- * convergence they are many times as large as what is left when C's diagonal is taken from them. */
-static double most_gradient_error(const stored *row, gm_barlow_form form, const barlow_sizes *size)
-{
-    const double rounding = form == GM_BARLOW_DUAL && row->n > row->d ? 4 * test_unit_roundoff : 0;
-    return 1e-5 + rounding * size->subtracted / size->whole;
-}
-
-static void check_gradient(const char *name, const float *dz, const double *expected, int64_t count,
-                           const barlow_sizes *size, double pytorch, double most)
-{
-    const double error = error_against(dz, expected, count, size->whole);
-    ck_assert_msg(error <= most, "%s is %g off, %g allowed", name, error, most);
-    ck_assert_msg(error <= 2 * pytorch + 1e-6, "%s is %g off, PyTorch's float32 %g", name, error, pytorch);
-}
-
-static void check_stored(const stored *row, gm_isa isa, gm_barlow_form form, const barlow_reference *ref,
-                         const gm_barlow_options *o, const float *za, const float *zb)
-{
-    const int64_t count = row->n * row->d;
-    float *dza = floats(count), *dzb = floats(count);
-    gm_barlow_result result;
-    ck_assert_int_eq(loss(isa, 1, row->n, row->d, za, zb, o, &result, dza, dzb), GM_OK);
-    char name[96];
-    snprintf(name, sizeof name, "%s %s %s %s %ldx%ld", gm_isa_name(isa), form == GM_BARLOW_DUAL ? "dual" : "primal",
-             barlow_input_names[row->kind], normalization_names[row->normalization], (long)row->n, (long)row->d);
-    ck_assert_int_eq(result.form, form);
-    ck_assert_int_eq(result.constant_columns, 0);
-    const double loss_error = fabs(result.loss - ref->loss) / (ref->loss + (double)o->lambda * (double)row->d);
-    ck_assert_msg(loss_error <= 1e-5, "%s: loss is %g off", name, loss_error);
-    ck_assert_msg(fabs(result.invariance - ref->invariance) <= 1e-5 * ref->invariance + 1e-20,
-                  "%s: invariance is %.9g not %.9g", name, result.invariance, ref->invariance);
-    check_gradient(name, dza, ref->dza, count, &ref->size_a, row->gradient_error_a,
-                   most_gradient_error(row, form, &ref->size_a));
-    check_gradient(name, dzb, ref->dzb, count, &ref->size_b, row->gradient_error_b,
-                   most_gradient_error(row, form, &ref->size_b));
-    free(dza), free(dzb);
-}
-
-START_TEST(errors_are_bounded_and_near_those_of_pytorch)
-{
-    gm_isa isas[GM_ISA_COUNT];
-    const int isa_count = test_isas(isas);
-    FILE *file = stored_open();
-    for (stored row; stored_next(file, &row);) {
-        float *za = floats(row.n * row.d), *zb = floats(row.n * row.d);
-        barlow_fill_views(row.kind, row.n, row.d, za, zb);
-        gm_barlow_options o = gm_barlow_default_options();
-        o.normalization = row.normalization;
-        barlow_reference ref = barlow_reference_of_floats(&o, row.n, row.d, za, zb);
-        for (int i = 0; i < isa_count; i++) {
-            for (int f = 0; f < 2; f++) {
-                o.form = forms[f];
-                check_stored(&row, isas[i], forms[f], &ref, &o, za, zb);
-            }
-        }
-        barlow_reference_free(&ref);
-        free(za), free(zb);
-    }
-    fclose(file);
-}
-END_TEST
-
-/* ---- The reference itself ---- */
-
-static double reference_loss_at(const gm_barlow_options *o, int64_t n, int64_t d, const double *za, const double *zb,
-                                const double *direction_a, const double *direction_b, double step)
-{
-    double *moved_a = doubles(n * d), *moved_b = doubles(n * d);
-    for (int64_t i = 0; i < n * d; i++) {
-        moved_a[i] = za[i] + step * direction_a[i];
-        moved_b[i] = zb[i] + step * direction_b[i];
-    }
-    barlow_reference ref = barlow_reference_create(o, n, d, moved_a, moved_b);
-    const double value = ref.loss;
-    barlow_reference_free(&ref);
-    free(moved_a), free(moved_b);
-    return value;
-}
-
-START_TEST(the_reference_agrees_with_finite_differences)
-{
-    enum { N = 7, D = 11, COUNT = N * D };
-    double za[COUNT], zb[COUNT], da[COUNT], db[COUNT];
-    barlow_fill_noise(4, za, COUNT), barlow_fill_noise(5, zb, COUNT), barlow_fill_noise(6, da, COUNT),
-        barlow_fill_noise(7, db, COUNT);
-    for (int k = 0; k < 3; k++) {
-        gm_barlow_options o = gm_barlow_default_options();
-        o.normalization = normalizations[k];
-        o.eps = 0.25f; /* large enough to be seen */
-        o.scale = 3.0f;
-        barlow_reference ref = barlow_reference_create(&o, N, D, za, zb);
-        double slope = 0;
-        for (int i = 0; i < COUNT; i++)
-            slope += ref.dza[i] * da[i] + ref.dzb[i] * db[i];
-        const double step = 1e-5, ahead = reference_loss_at(&o, N, D, za, zb, da, db, step),
-                     behind = reference_loss_at(&o, N, D, za, zb, da, db, -step);
-        ck_assert_msg(fabs((ahead - behind) / (2 * step) - slope) <= 1e-7 * fabs(slope), "%s: slope %g, difference %g",
-                      normalization_names[k], slope, (ahead - behind) / (2 * step));
-        barlow_reference_free(&ref);
-    }
-}
-END_TEST
 
 /* ---- Exact results ---- */
 
@@ -266,9 +41,9 @@ START_TEST(balanced_signs_are_exact)
     barlow_reference ref = barlow_reference_of_floats(&o, N, D, za, zb);
     for (int i = 0, n = test_isas(isas); i < n; i++) {
         for (int f = 0; f < 2; f++) {
-            o.form = forms[f];
+            o.form = barlow_forms[f];
             gm_barlow_result result;
-            ck_assert_int_eq(loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
+            ck_assert_int_eq(barlow_loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
             ck_assert(result.invariance == ref.invariance && result.redundancy == ref.redundancy);
             ck_assert(result.loss == result.invariance + result.redundancy);
             for (int k = 0; k < N * D; k++)
@@ -289,8 +64,9 @@ START_TEST(the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradien
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gm_barlow_result with, without;
         barlow_fill_views(BARLOW_NORMAL, cases[i].n, cases[i].d, za, zb);
-        ck_assert_int_eq(loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &with, dza, dzb), GM_OK);
-        ck_assert_int_eq(loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &without, NULL, NULL), GM_OK);
+        ck_assert_int_eq(barlow_loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &with, dza, dzb), GM_OK);
+        ck_assert_int_eq(barlow_loss(GM_ISA_AUTO, 2, cases[i].n, cases[i].d, za, zb, NULL, &without, NULL, NULL),
+                         GM_OK);
         ck_assert_int_eq(with.form, cases[i].form);
         ck_assert(test_same_bits(&with.loss, &without.loss, sizeof with.loss));
         ck_assert(test_same_bits(&with.redundancy, &without.redundancy, sizeof with.loss));
@@ -313,15 +89,15 @@ START_TEST(constant_columns_are_counted_and_do_no_harm)
     for (int i = 0, n = test_isas(isas); i < n; i++) {
         for (int k = 0; k < 6; k++) {
             gm_barlow_options o = gm_barlow_default_options();
-            o.normalization = normalizations[k / 2];
-            o.form = forms[k % 2];
+            o.normalization = barlow_normalizations[k / 2];
+            o.form = barlow_forms[k % 2];
             gm_barlow_result result;
-            ck_assert_int_eq(loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
+            ck_assert_int_eq(barlow_loss(isas[i], 2, N, D, za, zb, &o, &result, dza, dzb), GM_OK);
             ck_assert_int_eq(result.constant_columns, 3);
             barlow_reference ref = barlow_reference_of_floats(&o, N, D, za, zb);
             ck_assert(fabs(result.loss - ref.loss) <= 1e-5 * ref.loss);
-            ck_assert(error_against(dza, ref.dza, COUNT, ref.size_a.whole) <= 1e-5);
-            ck_assert(error_against(dzb, ref.dzb, COUNT, ref.size_b.whole) <= 1e-5);
+            ck_assert(barlow_error(dza, ref.dza, COUNT, ref.size_a.whole) <= 1e-5);
+            ck_assert(barlow_error(dzb, ref.dzb, COUNT, ref.size_b.whole) <= 1e-5);
             for (int row = 0; row < N && o.normalization != GM_BARLOW_BATCHNORM; row++)
                 ck_assert(dza[row * D + 3] == 0.0f && dza[row * D + 36] == 0.0f && dzb[row * D + 36] == 0.0f);
             barlow_reference_free(&ref);
@@ -337,7 +113,7 @@ START_TEST(without_any_eps_a_constant_column_still_gives_numbers)
     gm_barlow_options o = gm_barlow_default_options();
     gm_barlow_result result;
     o.eps = 0.0f;
-    ck_assert_int_eq(loss(GM_ISA_AUTO, 1, 3, 2, za, zb, &o, &result, dza, dzb), GM_OK);
+    ck_assert_int_eq(barlow_loss(GM_ISA_AUTO, 1, 3, 2, za, zb, &o, &result, dza, dzb), GM_OK);
     ck_assert_int_eq(result.constant_columns, 1);
     for (int i = 0; i < 6; i++)
         ck_assert(isfinite(dza[i]) && isfinite(dzb[i]));
@@ -356,10 +132,10 @@ START_TEST(two_samples_of_one_dimension)
         for (int k = 0; k < 6; k++) {
             gm_barlow_options o = gm_barlow_default_options();
             o.eps = 0.0f;
-            o.normalization = normalizations[k / 2];
-            o.form = forms[k % 2];
+            o.normalization = barlow_normalizations[k / 2];
+            o.form = barlow_forms[k % 2];
             gm_barlow_result result;
-            ck_assert_int_eq(loss(isas[i], 1, 2, 1, za, zb, &o, &result, dza, dzb), GM_OK);
+            ck_assert_int_eq(barlow_loss(isas[i], 1, 2, 1, za, zb, &o, &result, dza, dzb), GM_OK);
             ck_assert(fabs(result.invariance - expected[k / 2]) <= 1e-6);
             ck_assert(result.redundancy <= 1e-8 && result.redundancy >= 0);
             for (int row = 0; row < 2; row++)
@@ -378,13 +154,13 @@ START_TEST(not_finite_input_gives_nan_and_its_status)
     for (int i = 0, n = test_isas(isas); i < n; i++) {
         for (int k = 0; k < 12; k++) {
             gm_barlow_options o = gm_barlow_default_options();
-            o.form = forms[k % 2];
+            o.form = barlow_forms[k % 2];
             barlow_fill_views(BARLOW_NORMAL, N, D, za, zb);
             (k < 6 ? za : zb)[7 * D + 32] = bad[k / 2 % 3];
             gm_barlow_result result;
-            ck_assert_int_eq(loss(isas[i], 1, N, D, za, zb, &o, &result, NULL, NULL), GM_NOT_FINITE);
+            ck_assert_int_eq(barlow_loss(isas[i], 1, N, D, za, zb, &o, &result, NULL, NULL), GM_NOT_FINITE);
             ck_assert(isnan(result.loss));
-            ck_assert_int_eq(loss(isas[i], 1, N, D, za, zb, &o, &result, dza, dzb), GM_NOT_FINITE);
+            ck_assert_int_eq(barlow_loss(isas[i], 1, N, D, za, zb, &o, &result, dza, dzb), GM_NOT_FINITE);
             ck_assert(isnan(result.loss));
             ck_assert(isnan(dza[7 * D + 32]) && isnan(dzb[7 * D + 32]));
         }
@@ -405,9 +181,9 @@ START_TEST(nothing_beyond_the_matrices_is_touched)
             float *za = floats(n * d), *zb = floats(n * d), *dza = floats(n * d), *dzb = floats(n * d);
             barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
             gm_barlow_options o = gm_barlow_default_options();
-            o.form = forms[s % 2];
+            o.form = barlow_forms[s % 2];
             gm_barlow_result dense, padded = {.size = sizeof padded};
-            ck_assert_int_eq(loss(isas[i], 2, n, d, za, zb, &o, &dense, dza, dzb), GM_OK);
+            ck_assert_int_eq(barlow_loss(isas[i], 2, n, d, za, zb, &o, &dense, dza, dzb), GM_OK);
 
             test_guard in_a = test_guard_create(size), in_b = test_guard_create_at_start(size);
             test_guard out_a = test_guard_create(size), out_b = test_guard_create_at_start(size);
@@ -417,7 +193,7 @@ START_TEST(nothing_beyond_the_matrices_is_touched)
             }
             test_guard_protect(&in_a);
             test_guard_protect(&in_b);
-            gm_context *context = loss_context(isas[i], 2, n, d, &o, true);
+            gm_context *context = barlow_context(isas[i], 2, n, d, &o, true);
             ck_assert_int_eq(gm_barlow_loss_f32(context, n, d, in_a.data, ld, in_b.data, ld, &o, &padded, out_a.data,
                                                 ld, out_b.data, ld),
                              GM_OK);
@@ -445,7 +221,7 @@ START_TEST(bits_do_not_depend_on_alignment)
     for (int k = 0; k < 4; k++)
         out[k] = aligned_alloc(64, (size_t)(n * ld + 16) * sizeof(float));
     for (int i = 0, count = test_isas(isas); i < count; i++) {
-        gm_context *context = loss_context(isas[i], 2, n, d, NULL, true);
+        gm_context *context = barlow_context(isas[i], 2, n, d, NULL, true);
         for (int k = 0; k < 4; k++)
             test_fill_nan(out[k], n * ld + 16);
         for (int shift = 0; shift < 2; shift++) {
@@ -480,12 +256,12 @@ START_TEST(bits_do_not_depend_on_threads)
                 gradients[k] = floats(n * d);
             barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
             gm_barlow_options o = gm_barlow_default_options();
-            o.form = forms[s % 2];
+            o.form = barlow_forms[s % 2];
             gm_barlow_result first = {0}, again;
             for (int t = 0; t < 4; t++) {
                 gm_barlow_result *result = t ? &again : &first;
                 float **out = t ? gradients + 2 : gradients;
-                ck_assert_int_eq(loss(isas[i], threads[t], n, d, za, zb, &o, result, out[0], out[1]), GM_OK);
+                ck_assert_int_eq(barlow_loss(isas[i], threads[t], n, d, za, zb, &o, result, out[0], out[1]), GM_OK);
                 ck_assert(t == 0 || test_same_bits(&first.loss, &again.loss, sizeof first.loss));
                 ck_assert(test_same_bits(gradients[0], out[0], bytes) && test_same_bits(gradients[1], out[1], bytes));
             }
@@ -508,7 +284,7 @@ START_TEST(workspace_keeps_its_bounds)
         for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
             const double n = (double)shapes[s / 2][0], d = (double)shapes[s / 2][1];
             gm_barlow_options o = gm_barlow_default_options();
-            o.form = forms[s % 2];
+            o.form = barlow_forms[s % 2];
             const double bytes =
                 (double)gm_barlow_loss_f32_workspace(context, shapes[s / 2][0], shapes[s / 2][1], &o, true);
             const double most = (s % 2 ? 1024 * d : 8 * n * n) + 64 * d + 6e6 * threads;
@@ -550,7 +326,7 @@ START_TEST(wide_embeddings_run_in_little_memory)
             inner += ka * kb / (double)(n * n);
         }
     }
-    ck_assert_int_eq(loss(GM_ISA_AUTO, 2, n, d, za, zb, NULL, &result, dza, dzb), GM_OK);
+    ck_assert_int_eq(barlow_loss(GM_ISA_AUTO, 2, n, d, za, zb, NULL, &result, dza, dzb), GM_OK);
     ck_assert_int_eq(result.form, GM_BARLOW_DUAL);
     ck_assert(fabs(result.invariance - invariance) <= 1e-6 * invariance);
     ck_assert(fabs(result.redundancy - (double)o.lambda * (inner - squares)) <= 1e-6 * result.redundancy);
@@ -600,7 +376,7 @@ START_TEST(tiles_are_means_of_the_cross_correlation)
     for (int i = 0, n = test_isas(isas); i < n; i++) {
         for (size_t s = 0; s < 3 * sizeof cases / sizeof *cases; s++) {
             gm_barlow_options o = gm_barlow_default_options();
-            o.normalization = normalizations[s % 3];
+            o.normalization = barlow_normalizations[s % 3];
             check_tiles(isas[i], cases[s / 3][0], cases[s / 3][1], cases[s / 3][2], &o);
         }
     }
@@ -719,9 +495,6 @@ int main(void)
     Suite *suite = suite_create("barlow");
     TCase *tests = tcase_create("barlow");
     suite_add_tcase(suite, tests);
-    tcase_add_test(tests, the_reference_agrees_with_finite_differences);
-    tcase_add_test(tests, the_reference_is_pytorch_in_float64);
-    tcase_add_test(tests, errors_are_bounded_and_near_those_of_pytorch);
     tcase_add_test(tests, balanced_signs_are_exact);
     tcase_add_test(tests, the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradients);
     tcase_add_test(tests, constant_columns_are_counted_and_do_no_harm);

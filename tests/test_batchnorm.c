@@ -6,15 +6,9 @@
 #include <string.h>
 
 #include "data/norm.h"
-#include "support/support.h"
+#include "support/norm.h"
 
-typedef struct layer {
-    int64_t rows, cols, ld, groups;
-    bool relu, affine;
-    double offset; /* of the inputs' mean, in deviations */
-} layer;
-
-static const layer shapes[] = {
+static const norm_layer shapes[] = {
     {2, 1, 1, 1, false, false, 0},      {3, 5, 5, 1, true, true, 0},       {8, 16, 19, 2, true, true, 0},
     {9, 17, 17, 3, false, true, 0},     {40, 33, 40, 1, true, false, 0},   {66, 64, 64, 2, true, true, 1e4},
     {131, 65, 67, 1, true, true, 0},    {258, 129, 129, 3, true, true, 3}, {300, 513, 515, 1, true, true, 0},
@@ -24,83 +18,45 @@ static const layer shapes[] = {
 
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* Operands and results of one layer; matrices in guarded memory, with NaN in what pads their rows. */
-typedef struct trial {
-    layer layer;
-    gm_batchnorm_options options;
-    test_guard x, dy, y, dx, weight, bias, saved, dweight, dbias, running_mean, running_variance;
-} trial;
-
-static void fill_rows(const layer *l, float *x, test_random *random, double mean)
+static gm_batchnorm_options options_of(const norm_layer *l)
 {
-    for (int64_t i = 0; i < l->rows; i++)
-        test_fill_normal(random, x + i * l->ld, l->cols, mean, 1);
+    gm_batchnorm_options options = gm_batchnorm_default_options();
+    options.groups = l->groups;
+    options.relu = l->relu;
+    return options;
 }
 
-static trial trial_create(const layer *l, uint64_t seed)
+static norm_trial create(const norm_layer *l, uint64_t seed)
 {
-    const int64_t matrix = (l->rows - 1) * l->ld + l->cols;
-    test_random random = test_random_create(seed);
-    trial b = {.layer = *l, .options = gm_batchnorm_default_options()};
-    b.options.groups = l->groups;
-    b.options.relu = l->relu;
-    test_guard *const matrices[] = {&b.x, &b.dy, &b.y, &b.dx};
-    for (int i = 0; i < 4; i++)
-        *matrices[i] = test_guard_create(matrix);
-    test_guard *const columns[] = {&b.weight, &b.bias, &b.dweight, &b.dbias, &b.running_mean, &b.running_variance};
-    for (int i = 0; i < 6; i++)
-        *columns[i] = test_guard_create(l->cols);
-    b.saved = test_guard_create(gm_batchnorm_saved_size(l->cols, l->groups));
-    fill_rows(l, b.x.data, &random, l->offset);
-    fill_rows(l, b.dy.data, &random, 0.1);
-    test_fill_normal(&random, b.weight.data, l->cols, 1, 0.3);
-    test_fill_normal(&random, b.bias.data, l->cols, 0, 0.5);
-    test_fill_normal(&random, b.running_mean.data, l->cols, 0, 1);
-    for (int64_t j = 0; j < l->cols; j++)
-        b.running_variance.data[j] = (float)(0.5 + test_random_uniform(&random));
-    test_guard_protect(&b.x);
-    test_guard_protect(&b.dy);
-    test_guard_protect(&b.weight);
-    test_guard_protect(&b.bias);
-    return b;
+    return norm_trial_create(l, gm_batchnorm_saved_size(l->cols, l->groups), seed);
 }
 
-static void trial_free(trial *b)
+static gm_context *context_for(gm_isa isa, int32_t threads, const norm_trial *t)
 {
-    test_guard *const all[] = {&b->x,     &b->dy,      &b->y,     &b->dx,           &b->weight,          &b->bias,
-                               &b->saved, &b->dweight, &b->dbias, &b->running_mean, &b->running_variance};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        test_guard_free(all[i]);
-}
-
-static gm_context *context_for(gm_isa isa, int32_t threads, const trial *b)
-{
+    const gm_batchnorm_options options = options_of(&t->layer);
     gm_context *context = test_context_with_workspace(isa, threads, 1);
-    const size_t bytes = gm_batchnorm_f32_workspace(context, b->layer.rows, b->layer.cols, &b->options);
+    const size_t bytes = gm_batchnorm_f32_workspace(context, t->layer.rows, t->layer.cols, &options);
     ck_assert_int_eq(gm_context_reserve(context, bytes), GM_OK);
     return context;
 }
 
-static const float *affine(const trial *b, const test_guard *column)
+static void forward(gm_context *context, norm_trial *t, const float *x, float *y)
 {
-    return b->layer.affine ? column->data : NULL;
-}
-
-static void forward(gm_context *context, trial *b, const float *x, float *y)
-{
-    const layer *l = &b->layer;
-    ck_assert_int_eq(gm_batchnorm_forward_f32(context, l->rows, l->cols, x, l->ld, affine(b, &b->weight),
-                                              affine(b, &b->bias), &b->options, b->running_mean.data,
-                                              b->running_variance.data, b->saved.data, y, l->ld),
+    const norm_layer *l = &t->layer;
+    const gm_batchnorm_options options = options_of(l);
+    ck_assert_int_eq(gm_batchnorm_forward_f32(context, l->rows, l->cols, x, l->ld, l->affine ? t->weight.data : NULL,
+                                              l->affine ? t->bias.data : NULL, &options, t->running_mean.data,
+                                              t->running_variance.data, t->saved.data, y, l->ld),
                      GM_OK);
 }
 
-static void backward(gm_context *context, trial *b, const float *dy, float *dx)
+static void backward(gm_context *context, norm_trial *t, const float *dy, float *dx)
 {
-    const layer *l = &b->layer;
-    ck_assert_int_eq(gm_batchnorm_backward_f32(context, l->rows, l->cols, dy, l->ld, b->x.data, l->ld,
-                                               affine(b, &b->weight), affine(b, &b->bias), b->saved.data, &b->options,
-                                               dx, l->ld, b->dweight.data, b->dbias.data),
+    const norm_layer *l = &t->layer;
+    const gm_batchnorm_options options = options_of(l);
+    ck_assert_int_eq(gm_batchnorm_backward_f32(context, l->rows, l->cols, dy, l->ld, t->x.data, l->ld,
+                                               l->affine ? t->weight.data : NULL, l->affine ? t->bias.data : NULL,
+                                               t->saved.data, &options, dx, l->ld, t->dweight.data, t->dbias.data),
                      GM_OK);
 }
 
@@ -109,134 +65,114 @@ typedef struct column {
     double mean, variance, r, weight, bias;
 } column;
 
-static column column_of(const trial *b, int64_t group, int64_t j)
+static column column_of(const norm_trial *t, int64_t group, int64_t j)
 {
-    const layer *l = &b->layer;
+    const norm_layer *l = &t->layer;
     const int64_t n = l->rows / l->groups;
-    const float *x = b->x.data + group * n * l->ld + j;
-    column c = {.weight = l->affine ? b->weight.data[j] : 1, .bias = l->affine ? b->bias.data[j] : 0};
+    const float *x = t->x.data + group * n * l->ld + j;
+    column c = {.weight = norm_weight(t, j), .bias = norm_bias(t, j)};
     for (int64_t i = 0; i < n; i++)
         c.mean += x[i * l->ld] / (double)n;
     for (int64_t i = 0; i < n; i++)
         c.variance += (x[i * l->ld] - c.mean) * (x[i * l->ld] - c.mean) / (double)n;
-    c.r = 1 / sqrt(c.variance + (double)b->options.eps);
+    c.r = 1 / sqrt(c.variance + (double)gm_batchnorm_default_options().eps);
     return c;
-}
-
-/* ck_assert() writes to a pipe each time, which is too slow for every element. */
-static void check_value(const trial *b, const test_guard *matrix, int64_t i, int64_t j, double expected, double bound)
-{
-    const layer *l = &b->layer;
-    const float value = matrix->data[i * l->ld + j];
-    if (!(fabs(value - expected) <= bound))
-        ck_abort_msg("%ldx%ld: %s[%ld, %ld] is %.9g instead of %.9g", (long)l->rows, (long)l->cols,
-                     matrix == &b->y ? "y" : "dx", (long)i, (long)j, value, expected);
 }
 
 /* Each element within k roundings of its terms. Where the mean is far away, the input's own spacing sets no limit:
  * the reference reads the same rounded inputs. */
-static void check_forward(const trial *b)
+static void check_forward(const norm_trial *t)
 {
-    const layer *l = &b->layer;
+    const norm_layer *l = &t->layer;
     const int64_t n = l->rows / l->groups;
     for (int64_t group = 0; group < l->groups; group++) {
         for (int64_t j = 0; j < l->cols; j++) {
-            const column c = column_of(b, group, j);
+            const column c = column_of(t, group, j);
             for (int64_t i = group * n; i < (group + 1) * n; i++) {
-                const double scaled = (b->x.data[i * l->ld + j] - c.mean) * c.r * c.weight, v = scaled + c.bias;
+                const double scaled = (t->x.data[i * l->ld + j] - c.mean) * c.r * c.weight, v = scaled + c.bias;
                 const double expected = l->relu && v < 0 ? 0 : v;
                 const double bound = 16 * test_unit_roundoff * (fabs(scaled) + fabs(c.bias) + fabs(c.weight));
-                check_value(b, &b->y, i, j, expected, bound);
+                norm_check_value(t, &t->y, i, j, expected, bound);
             }
         }
     }
 }
 
 /* The mask is the one of the forward call's y, so that values next to 0 do not disturb. */
-static double masked_dy(const trial *b, int64_t i, int64_t j)
+static double masked_dy(const norm_trial *t, int64_t i, int64_t j)
 {
-    const int64_t at = i * b->layer.ld + j;
-    return b->layer.relu && !(b->y.data[at] > 0) ? 0 : b->dy.data[at];
+    const int64_t at = i * t->layer.ld + j;
+    return t->layer.relu && !(t->y.data[at] > 0) ? 0 : t->dy.data[at];
 }
 
-static void check_backward(const trial *b)
+static void check_backward(const norm_trial *t)
 {
-    const layer *l = &b->layer;
+    const norm_layer *l = &t->layer;
     const int64_t n = l->rows / l->groups;
     for (int64_t j = 0; j < l->cols; j++) {
         double dweight = 0, dbias = 0, dweight_terms = 0, dbias_terms = 0;
         for (int64_t group = 0; group < l->groups; group++) {
-            const column c = column_of(b, group, j);
+            const column c = column_of(t, group, j);
             double sum = 0, dot = 0, sum_terms = 0, dot_terms = 0;
             for (int64_t i = group * n; i < (group + 1) * n; i++) {
-                const double g = masked_dy(b, i, j), a = (b->x.data[i * l->ld + j] - c.mean) * c.r;
+                const double g = masked_dy(t, i, j), a = (t->x.data[i * l->ld + j] - c.mean) * c.r;
                 sum += g;
                 dot += g * a;
                 sum_terms += fabs(g);
                 dot_terms += fabs(g * a);
             }
             for (int64_t i = group * n; i < (group + 1) * n; i++) {
-                const double g = masked_dy(b, i, j), a = (b->x.data[i * l->ld + j] - c.mean) * c.r;
+                const double g = masked_dy(t, i, j), a = (t->x.data[i * l->ld + j] - c.mean) * c.r;
                 const double expected = c.weight * c.r * (g - sum / (double)n - a * dot / (double)n);
                 const double terms = fabs(g) + sum_terms / (double)n + (1 + fabs(a)) * dot_terms / (double)n;
-                check_value(b, &b->dx, i, j, expected, 16 * test_unit_roundoff * fabs(c.weight) * c.r * terms);
+                norm_check_value(t, &t->dx, i, j, expected, 16 * test_unit_roundoff * fabs(c.weight) * c.r * terms);
             }
             dbias += sum;
             dweight += dot;
             dbias_terms += sum_terms;
             dweight_terms += dot_terms;
         }
-        ck_assert(fabs(b->dweight.data[j] - dweight) <= 16 * test_unit_roundoff * dweight_terms);
-        ck_assert(fabs(b->dbias.data[j] - dbias) <= 8 * test_unit_roundoff * dbias_terms);
+        ck_assert(fabs(t->dweight.data[j] - dweight) <= 16 * test_unit_roundoff * dweight_terms);
+        ck_assert(fabs(t->dbias.data[j] - dbias) <= 8 * test_unit_roundoff * dbias_terms);
     }
-}
-
-static void check_padding(const trial *b, const test_guard *matrix)
-{
-    const layer *l = &b->layer;
-    for (int64_t i = 0; i + 1 < l->rows; i++)
-        for (int64_t j = l->cols; j < l->ld; j++)
-            if (!isnan(matrix->data[i * l->ld + j]))
-                ck_abort_msg("padding of row %ld was written", (long)i);
 }
 
 START_TEST(errors_are_bounded)
 {
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, n = test_isas(isas); i < n; i++) {
-        trial b = trial_create(&shapes[_i], (uint64_t)_i);
-        gm_context *context = context_for(isas[i], 2, &b);
-        forward(context, &b, b.x.data, b.y.data);
-        backward(context, &b, b.dy.data, b.dx.data);
-        check_forward(&b);
-        check_backward(&b);
-        check_padding(&b, &b.y);
-        check_padding(&b, &b.dx);
+        norm_trial t = create(&shapes[_i], (uint64_t)_i);
+        gm_context *context = context_for(isas[i], 2, &t);
+        forward(context, &t, t.x.data, t.y.data);
+        backward(context, &t, t.dy.data, t.dx.data);
+        check_forward(&t);
+        check_backward(&t);
+        norm_check_padding(&t);
         gm_context_destroy(context);
-        trial_free(&b);
+        norm_trial_free(&t);
     }
 }
 END_TEST
 
 /* What plain float loops do, which the kernels may not be twice as far off. */
-static double naive_error(const trial *b, const double *expected, double *own_error)
+static double naive_error(const norm_trial *t, const double *expected, double *own_error)
 {
-    const layer *l = &b->layer;
+    const norm_layer *l = &t->layer;
     double error = 0;
     *own_error = 0;
     for (int64_t j = 0; j < l->cols; j++) {
         float mean = 0, variance = 0;
         for (int64_t i = 0; i < l->rows; i++)
-            mean += b->x.data[i * l->ld + j];
+            mean += t->x.data[i * l->ld + j];
         mean /= (float)l->rows;
         for (int64_t i = 0; i < l->rows; i++)
-            variance += (b->x.data[i * l->ld + j] - mean) * (b->x.data[i * l->ld + j] - mean);
-        const float r = 1 / sqrtf(variance / (float)l->rows + b->options.eps);
+            variance += (t->x.data[i * l->ld + j] - mean) * (t->x.data[i * l->ld + j] - mean);
+        const float r = 1 / sqrtf(variance / (float)l->rows + gm_batchnorm_default_options().eps);
         for (int64_t i = 0; i < l->rows; i++) {
-            const float y = (b->x.data[i * l->ld + j] - mean) * r * b->weight.data[j] + b->bias.data[j];
+            const float y = (t->x.data[i * l->ld + j] - mean) * r * t->weight.data[j] + t->bias.data[j];
             const double exact = expected[i * l->cols + j];
             error += (y - exact) * (y - exact);
-            *own_error += (b->y.data[i * l->ld + j] - exact) * (b->y.data[i * l->ld + j] - exact);
+            *own_error += (t->y.data[i * l->ld + j] - exact) * (t->y.data[i * l->ld + j] - exact);
         }
     }
     return error;
@@ -244,23 +180,23 @@ static double naive_error(const trial *b, const double *expected, double *own_er
 
 START_TEST(rms_error_is_that_of_float32)
 {
-    static const layer l = {64, 48, 48, 1, false, true, 0};
+    static const norm_layer l = {64, 48, 48, 1, false, true, 0};
     gm_isa isas[GM_ISA_COUNT];
     double expected[64 * 48], own;
-    trial b = trial_create(&l, 11);
+    norm_trial t = create(&l, 11);
     for (int64_t j = 0; j < l.cols; j++) {
-        const column c = column_of(&b, 0, j);
+        const column c = column_of(&t, 0, j);
         for (int64_t i = 0; i < l.rows; i++)
-            expected[i * l.cols + j] = (b.x.data[i * l.ld + j] - c.mean) * c.r * c.weight + c.bias;
+            expected[i * l.cols + j] = (t.x.data[i * l.ld + j] - c.mean) * c.r * c.weight + c.bias;
     }
     for (int i = 0, n = test_isas(isas); i < n; i++) {
-        gm_context *context = context_for(isas[i], 1, &b);
-        forward(context, &b, b.x.data, b.y.data);
-        const double naive = naive_error(&b, expected, &own);
+        gm_context *context = context_for(isas[i], 1, &t);
+        forward(context, &t, t.x.data, t.y.data);
+        const double naive = naive_error(&t, expected, &own);
         ck_assert_msg(own <= 4 * naive, "%s: squared error %g, plain float %g", gm_isa_name(isas[i]), own, naive);
         gm_context_destroy(context);
     }
-    trial_free(&b);
+    norm_trial_free(&t);
 }
 END_TEST
 
@@ -310,13 +246,6 @@ START_TEST(balanced_signs_are_exact)
 }
 END_TEST
 
-static void check_close(const char *what, const float *ours, const float *theirs, int64_t count, double tolerance)
-{
-    for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)ours[i] - theirs[i]) <= tolerance, "%s[%ld] is %.9g, PyTorch's %.9g", what, (long)i,
-                      ours[i], theirs[i]);
-}
-
 START_TEST(values_are_those_of_pytorch)
 {
     gm_isa isas[GM_ISA_COUNT];
@@ -331,30 +260,30 @@ START_TEST(values_are_those_of_pytorch)
         ck_assert_int_eq(gm_batchnorm_forward_f32(context, 12, 5, torch_bn_x, 5, torch_bn_weight, torch_bn_bias,
                                                   &options, mean, variance, saved, y, 5),
                          GM_OK);
-        check_close("y", y, torch_bn_y, 60, 2e-6);
-        check_close("running mean", mean, torch_bn_running_mean, 5, 3e-7);
-        check_close("running variance", variance, torch_bn_running_variance, 5, 3e-7);
+        norm_check_close("y", y, torch_bn_y, 60, 2e-6);
+        norm_check_close("running mean", mean, torch_bn_running_mean, 5, 3e-7);
+        norm_check_close("running variance", variance, torch_bn_running_variance, 5, 3e-7);
         ck_assert_int_eq(gm_batchnorm_backward_f32(context, 12, 5, torch_bn_dy, 5, torch_bn_x, 5, torch_bn_weight,
                                                    torch_bn_bias, saved, &options, dx, 5, dweight, dbias),
                          GM_OK);
-        check_close("dx", dx, torch_bn_dx, 60, 3e-6);
-        check_close("dweight", dweight, torch_bn_dweight, 5, 3e-6);
-        check_close("dbias", dbias, torch_bn_dbias, 5, 2e-6);
+        norm_check_close("dx", dx, torch_bn_dx, 60, 3e-6);
+        norm_check_close("dweight", dweight, torch_bn_dweight, 5, 3e-6);
+        norm_check_close("dbias", dbias, torch_bn_dbias, 5, 2e-6);
         options.relu = false;
         ck_assert_int_eq(gm_batchnorm_infer_f32(context, 12, 5, torch_bn_x, 5, torch_bn_weight, torch_bn_bias, mean,
                                                 variance, &options, y, 5),
                          GM_OK);
-        check_close("inference", y, torch_bn_infer, 60, 2e-6);
+        norm_check_close("inference", y, torch_bn_infer, 60, 2e-6);
         options.relu = true;
         gm_context_destroy(context);
     }
 }
 END_TEST
 
-/* L = sum dy y as a function of x, in double; fixed mask of ReLU. */
-static double loss(const trial *b, const double *x, const double *mask)
+/* With the mask that ReLU had at the trial's own x. */
+static double loss(const norm_trial *t, const double *x)
 {
-    const layer *l = &b->layer;
+    const norm_layer *l = &t->layer;
     const int64_t n = l->rows / l->groups;
     double sum = 0;
     for (int64_t group = 0; group < l->groups; group++) {
@@ -364,95 +293,33 @@ static double loss(const trial *b, const double *x, const double *mask)
                 mean += x[i * l->cols + j] / (double)n;
             for (int64_t i = group * n; i < (group + 1) * n; i++)
                 variance += (x[i * l->cols + j] - mean) * (x[i * l->cols + j] - mean) / (double)n;
-            const double r = 1 / sqrt(variance + (double)b->options.eps);
+            const double r = 1 / sqrt(variance + (double)gm_batchnorm_default_options().eps);
             for (int64_t i = group * n; i < (group + 1) * n; i++)
-                sum += mask[i * l->cols + j] * b->dy.data[i * l->ld + j] *
-                       ((x[i * l->cols + j] - mean) * r * b->weight.data[j] + b->bias.data[j]);
+                sum += masked_dy(t, i, j) * ((x[i * l->cols + j] - mean) * r * norm_weight(t, j) + norm_bias(t, j));
         }
     }
     return sum;
 }
 
+static const norm_calls calls = {create, context_for, forward, backward, loss};
+
 START_TEST(gradient_is_the_difference_quotient)
 {
-    static const layer l = {12, 19, 21, 2, true, true, 0.5};
-    gm_isa isas[GM_ISA_COUNT];
-    trial b = trial_create(&l, 5);
-    double x[12 * 19], mask[12 * 19], quotient[12 * 19];
-    float dx[12 * 19];
-    for (int k = 0, n = test_isas(isas); k < n; k++) {
-        gm_context *context = context_for(isas[k], 1, &b);
-        forward(context, &b, b.x.data, b.y.data);
-        backward(context, &b, b.dy.data, b.dx.data);
-        for (int64_t i = 0; i < l.rows * l.cols; i++) {
-            const int64_t at = i / l.cols * l.ld + i % l.cols;
-            x[i] = b.x.data[at];
-            mask[i] = b.y.data[at] > 0;
-            dx[i] = b.dx.data[at];
-        }
-        for (int64_t i = 0; i < l.rows * l.cols; i++) {
-            const double step = 1e-5, before = x[i];
-            x[i] = before + step;
-            const double above = loss(&b, x, mask);
-            x[i] = before - step;
-            quotient[i] = (above - loss(&b, x, mask)) / (2 * step);
-            x[i] = before;
-        }
-        ck_assert(test_relative_error(dx, quotient, l.rows * l.cols) < 1e-6);
-        gm_context_destroy(context);
-    }
-    trial_free(&b);
+    static const norm_layer l = {12, 19, 21, 2, true, true, 0.5};
+    norm_check_gradient(&calls, &l);
 }
 END_TEST
 
 START_TEST(in_place_gives_the_same_bits)
 {
-    gm_isa isas[GM_ISA_COUNT];
-    const layer *l = &shapes[7];
-    const size_t bytes = (size_t)(l->rows * l->ld) * sizeof(float);
-    float *copy = malloc(bytes);
-    trial b = trial_create(l, 9);
-    for (int i = 0, n = test_isas(isas); i < n; i++) {
-        gm_context *context = context_for(isas[i], 2, &b);
-        forward(context, &b, b.x.data, b.y.data);
-        memcpy(copy, b.x.data, bytes);
-        forward(context, &b, copy, copy);
-        ck_assert(test_same_bits(copy, b.y.data, bytes));
-        backward(context, &b, b.dy.data, b.dx.data);
-        memcpy(copy, b.dy.data, bytes);
-        backward(context, &b, copy, copy);
-        ck_assert(test_same_bits(copy, b.dx.data, bytes));
-        gm_context_destroy(context);
-    }
-    free(copy);
-    trial_free(&b);
+    norm_check_in_place(&calls, &shapes[7]);
 }
 END_TEST
 
 START_TEST(bits_do_not_depend_on_threads)
 {
-    static const int32_t threads[] = {1, 2, 3, 7};
-    static const layer l = {4000, 130, 130, 2, true, true, 0};
-    gm_isa isas[GM_ISA_COUNT];
-    for (int i = 0, n = test_isas(isas); i < n; i++) {
-        trial first = trial_create(&l, 1), again = trial_create(&l, 1);
-        for (int t = 0; t < 4; t++) {
-            trial *b = t == 0 ? &first : &again;
-            gm_context *context = context_for(isas[i], threads[t], b);
-            forward(context, b, b->x.data, b->y.data);
-            backward(context, b, b->dy.data, b->dx.data);
-            gm_context_destroy(context);
-            if (t == 0)
-                continue;
-            ck_assert(test_same_bits(first.y.data, b->y.data, (size_t)first.y.count * sizeof(float)));
-            ck_assert(test_same_bits(first.dx.data, b->dx.data, (size_t)first.dx.count * sizeof(float)));
-            ck_assert(test_same_bits(first.saved.data, b->saved.data, (size_t)first.saved.count * sizeof(float)));
-            ck_assert(test_same_bits(first.dweight.data, b->dweight.data, (size_t)l.cols * sizeof(float)));
-            ck_assert(test_same_bits(first.dbias.data, b->dbias.data, (size_t)l.cols * sizeof(float)));
-        }
-        trial_free(&first);
-        trial_free(&again);
-    }
+    static const norm_layer l = {4000, 130, 130, 2, true, true, 0};
+    norm_check_threads(&calls, &l);
 }
 END_TEST
 

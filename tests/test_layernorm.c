@@ -6,99 +6,65 @@
 #include <string.h>
 
 #include "data/norm.h"
-#include "support/support.h"
+#include "support/norm.h"
 
-typedef struct layer {
-    int64_t rows, cols, ld;
-    bool relu, affine;
-    double offset; /* of the inputs' mean, in deviations */
-} layer;
-
-static const layer shapes[] = {
-    {1, 1, 1, false, true, 0},        {3, 2, 2, false, true, 0},      {5, 5, 7, true, true, 0},
-    {8, 16, 19, true, true, 0},       {9, 17, 17, false, false, 0},   {33, 64, 64, true, true, 1},
-    {40, 33, 40, true, false, 0},     {65, 127, 130, true, true, 2},  {31, 513, 515, true, true, 0},
-    {66, 100, 100, false, true, 1e4}, {3, 5000, 5001, true, true, 0}, {2000, 24, 24, true, true, 0},
+static const norm_layer shapes[] = {
+    {1, 1, 1, 1, false, true, 0},        {3, 2, 2, 1, false, true, 0},      {5, 5, 7, 1, true, true, 0},
+    {8, 16, 19, 1, true, true, 0},       {9, 17, 17, 1, false, false, 0},   {33, 64, 64, 1, true, true, 1},
+    {40, 33, 40, 1, true, false, 0},     {65, 127, 130, 1, true, true, 2},  {31, 513, 515, 1, true, true, 0},
+    {66, 100, 100, 1, false, true, 1e4}, {3, 5000, 5001, 1, true, true, 0}, {2000, 24, 24, 1, true, true, 0},
 };
 
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* Operands and results of one layer; matrices in guarded memory, with NaN in what pads their rows. */
-typedef struct trial {
-    layer layer;
-    gm_layernorm_options options;
-    test_guard x, dy, y, dx, weight, bias, saved, dweight, dbias;
-} trial;
-
-static trial trial_create(const layer *l, uint64_t seed)
+static gm_layernorm_options options_of(const norm_layer *l)
 {
-    const int64_t matrix = (l->rows - 1) * l->ld + l->cols;
-    test_random random = test_random_create(seed);
-    trial t = {.layer = *l, .options = gm_layernorm_default_options()};
-    t.options.relu = l->relu;
-    test_guard *const matrices[] = {&t.x, &t.dy, &t.y, &t.dx};
-    for (int i = 0; i < 4; i++)
-        *matrices[i] = test_guard_create(matrix);
-    test_guard *const columns[] = {&t.weight, &t.bias, &t.dweight, &t.dbias};
-    for (int i = 0; i < 4; i++)
-        *columns[i] = test_guard_create(l->cols);
-    t.saved = test_guard_create(gm_layernorm_saved_size(l->rows));
-    for (int64_t i = 0; i < l->rows; i++) {
-        test_fill_normal(&random, t.x.data + i * l->ld, l->cols, l->offset, 1);
-        test_fill_normal(&random, t.dy.data + i * l->ld, l->cols, 0.1, 1);
-    }
-    test_fill_normal(&random, t.weight.data, l->cols, 1, 0.3);
-    test_fill_normal(&random, t.bias.data, l->cols, 0, 0.5);
-    test_guard_protect(&t.x);
-    test_guard_protect(&t.dy);
-    test_guard_protect(&t.weight);
-    test_guard_protect(&t.bias);
-    return t;
+    gm_layernorm_options options = gm_layernorm_default_options();
+    options.relu = l->relu;
+    return options;
 }
 
-static void trial_free(trial *t)
+static norm_trial create(const norm_layer *l, uint64_t seed)
 {
-    test_guard *const all[] = {&t->x, &t->dy, &t->y, &t->dx, &t->weight, &t->bias, &t->saved, &t->dweight, &t->dbias};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        test_guard_free(all[i]);
+    return norm_trial_create(l, gm_layernorm_saved_size(l->rows), seed);
 }
 
-static gm_context *context_for(gm_isa isa, int32_t threads, const layer *l)
+static gm_context *context_for(gm_isa isa, int32_t threads, const norm_trial *t)
 {
     gm_context *context = test_context_with_workspace(isa, threads, 1);
-    ck_assert_int_eq(gm_context_reserve(context, gm_layernorm_f32_workspace(context, l->rows, l->cols)), GM_OK);
+    const size_t bytes = gm_layernorm_f32_workspace(context, t->layer.rows, t->layer.cols);
+    ck_assert_int_eq(gm_context_reserve(context, bytes), GM_OK);
     return context;
 }
 
-static void forward(gm_context *context, trial *t, const float *x, float *y)
+/* In place without saving, so that this is tested, too. */
+static void forward(gm_context *context, norm_trial *t, const float *x, float *y)
 {
-    const layer *l = &t->layer;
+    const norm_layer *l = &t->layer;
+    const gm_layernorm_options options = options_of(l);
     ck_assert_int_eq(gm_layernorm_forward_f32(context, l->rows, l->cols, x, l->ld, l->affine ? t->weight.data : NULL,
-                                              l->affine ? t->bias.data : NULL, &t->options, t->saved.data, y, l->ld),
+                                              l->affine ? t->bias.data : NULL, &options, x == y ? NULL : t->saved.data,
+                                              y, l->ld),
                      GM_OK);
 }
 
-static void backward(gm_context *context, trial *t, const float *dy, float *dx)
+static void backward(gm_context *context, norm_trial *t, const float *dy, float *dx)
 {
-    const layer *l = &t->layer;
+    const norm_layer *l = &t->layer;
+    const gm_layernorm_options options = options_of(l);
     ck_assert_int_eq(gm_layernorm_backward_f32(context, l->rows, l->cols, dy, l->ld, t->x.data, l->ld,
-                                               l->affine ? t->weight.data : NULL, t->saved.data, &t->options, dx, l->ld,
+                                               l->affine ? t->weight.data : NULL, t->saved.data, &options, dx, l->ld,
                                                t->dweight.data, t->dbias.data),
                      GM_OK);
 }
 
-static double input(const trial *t, int64_t i, int64_t j)
+static double input(const norm_trial *t, int64_t i, int64_t j)
 {
     const double x = t->x.data[i * t->layer.ld + j];
     return t->layer.relu && x < 0 ? 0 : x;
 }
 
-static double weight(const trial *t, int64_t j)
-{
-    return t->layer.affine ? t->weight.data[j] : 1;
-}
-
-static void statistics(const trial *t, int64_t i, double *mean, double *r)
+static void statistics(const norm_trial *t, int64_t i, double *mean, double *r)
 {
     const int64_t n = t->layer.cols;
     double variance = 0;
@@ -107,29 +73,19 @@ static void statistics(const trial *t, int64_t i, double *mean, double *r)
         *mean += input(t, i, j) / (double)n;
     for (int64_t j = 0; j < n; j++)
         variance += (input(t, i, j) - *mean) * (input(t, i, j) - *mean) / (double)n;
-    *r = 1 / sqrt(variance + (double)t->options.eps);
+    *r = 1 / sqrt(variance + (double)gm_layernorm_default_options().eps);
 }
 
-/* ck_assert() writes to a pipe each time, which is too slow for every element. */
-static void check_value(const trial *t, const test_guard *matrix, int64_t i, int64_t j, double expected, double bound)
+static void check_row(const norm_trial *t, int64_t i, double *dweight, double *dweight_terms)
 {
-    const layer *l = &t->layer;
-    const float value = matrix->data[i * l->ld + j];
-    if (!(fabs(value - expected) <= bound))
-        ck_abort_msg("%ldx%ld: %s[%ld, %ld] is %.9g instead of %.9g", (long)l->rows, (long)l->cols,
-                     matrix == &t->y ? "y" : "dx", (long)i, (long)j, value, expected);
-}
-
-static void check_row(const trial *t, int64_t i, double *dweight, double *dweight_terms)
-{
-    const layer *l = &t->layer;
+    const norm_layer *l = &t->layer;
     const double n = (double)l->cols, u = test_unit_roundoff;
     double mean, r, sum = 0, dot = 0, sum_terms = 0, dot_terms = 0;
     statistics(t, i, &mean, &r);
     for (int64_t j = 0; j < l->cols; j++) {
-        const double a = (input(t, i, j) - mean) * r, dy = t->dy.data[i * l->ld + j], h = dy * weight(t, j);
-        const double bias = l->affine ? t->bias.data[j] : 0, scaled = a * weight(t, j);
-        check_value(t, &t->y, i, j, scaled + bias, 16 * u * (fabs(scaled) + fabs(bias) + fabs(weight(t, j))));
+        const double a = (input(t, i, j) - mean) * r, dy = t->dy.data[i * l->ld + j], h = dy * norm_weight(t, j);
+        const double bias = norm_bias(t, j), scaled = a * norm_weight(t, j);
+        norm_check_value(t, &t->y, i, j, scaled + bias, 16 * u * (fabs(scaled) + fabs(bias) + fabs(norm_weight(t, j))));
         sum += h;
         dot += h * a;
         sum_terms += fabs(h);
@@ -138,16 +94,16 @@ static void check_row(const trial *t, int64_t i, double *dweight, double *dweigh
         dweight_terms[j] += fabs(dy * a);
     }
     for (int64_t j = 0; j < l->cols; j++) {
-        const double a = (input(t, i, j) - mean) * r, h = t->dy.data[i * l->ld + j] * weight(t, j);
+        const double a = (input(t, i, j) - mean) * r, h = t->dy.data[i * l->ld + j] * norm_weight(t, j);
         const bool open = !l->relu || t->x.data[i * l->ld + j] > 0;
         const double terms = fabs(h) + sum_terms / n + (1 + fabs(a)) * dot_terms / n;
-        check_value(t, &t->dx, i, j, open ? r * (h - sum / n - a * dot / n) : 0, 16 * u * r * terms);
+        norm_check_value(t, &t->dx, i, j, open ? r * (h - sum / n - a * dot / n) : 0, 16 * u * r * terms);
     }
 }
 
-static void check_all(const trial *t)
+static void check_all(const norm_trial *t)
 {
-    const layer *l = &t->layer;
+    const norm_layer *l = &t->layer;
     double *dweight = calloc((size_t)l->cols, sizeof *dweight), *terms = calloc((size_t)l->cols, sizeof *terms);
     for (int64_t i = 0; i < l->rows; i++)
         check_row(t, i, dweight, terms);
@@ -162,10 +118,7 @@ static void check_all(const trial *t)
         if (!(fabs(t->dweight.data[j] - dweight[j]) <= 16 * test_unit_roundoff * terms[j]))
             ck_abort_msg("dweight[%ld] is %.9g instead of %.9g", (long)j, t->dweight.data[j], dweight[j]);
     }
-    for (int64_t i = 0; i + 1 < l->rows; i++)
-        for (int64_t j = l->cols; j < l->ld; j++)
-            if (!isnan(t->y.data[i * l->ld + j]) || !isnan(t->dx.data[i * l->ld + j]))
-                ck_abort_msg("padding of row %ld was written", (long)i);
+    norm_check_padding(t);
     free(dweight);
     free(terms);
 }
@@ -174,21 +127,21 @@ START_TEST(errors_are_bounded)
 {
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, n = test_isas(isas); i < n; i++) {
-        trial t = trial_create(&shapes[_i], (uint64_t)_i);
-        gm_context *context = context_for(isas[i], 2, &t.layer);
+        norm_trial t = create(&shapes[_i], (uint64_t)_i);
+        gm_context *context = context_for(isas[i], 2, &t);
         forward(context, &t, t.x.data, t.y.data);
         backward(context, &t, t.dy.data, t.dx.data);
         check_all(&t);
         gm_context_destroy(context);
-        trial_free(&t);
+        norm_trial_free(&t);
     }
 }
 END_TEST
 
 /* Squared errors of ours and of plain float loops. */
-static void compare_with_plain_loops(const trial *t, double *own, double *plain)
+static void compare_with_plain_loops(const norm_trial *t, double *own, double *plain)
 {
-    const layer *l = &t->layer;
+    const norm_layer *l = &t->layer;
     *own = *plain = 0;
     for (int64_t i = 0; i < l->rows; i++) {
         const float *x = t->x.data + i * l->ld, *y = t->y.data + i * l->ld;
@@ -200,7 +153,7 @@ static void compare_with_plain_loops(const trial *t, double *own, double *plain)
         mean /= (float)l->cols;
         for (int64_t j = 0; j < l->cols; j++)
             variance += (x[j] - mean) * (x[j] - mean);
-        const float r = 1 / sqrtf(variance / (float)l->cols + t->options.eps);
+        const float r = 1 / sqrtf(variance / (float)l->cols + gm_layernorm_default_options().eps);
         for (int64_t j = 0; j < l->cols; j++) {
             const double exact = (x[j] - exact_mean) * exact_r * t->weight.data[j] + t->bias.data[j];
             const double by_loop = (x[j] - mean) * r * t->weight.data[j] + t->bias.data[j];
@@ -212,18 +165,18 @@ static void compare_with_plain_loops(const trial *t, double *own, double *plain)
 
 START_TEST(rms_error_is_that_of_float32)
 {
-    static const layer l = {48, 64, 64, false, true, 0};
+    static const norm_layer l = {48, 64, 64, 1, false, true, 0};
     gm_isa isas[GM_ISA_COUNT];
-    trial t = trial_create(&l, 11);
+    norm_trial t = create(&l, 11);
     for (int i = 0, n = test_isas(isas); i < n; i++) {
         double own, plain;
-        gm_context *context = context_for(isas[i], 1, &l);
+        gm_context *context = context_for(isas[i], 1, &t);
         forward(context, &t, t.x.data, t.y.data);
         compare_with_plain_loops(&t, &own, &plain);
         ck_assert_msg(own <= 4 * plain, "%s: squared error %g, plain float %g", gm_isa_name(isas[i]), own, plain);
         gm_context_destroy(context);
     }
-    trial_free(&t);
+    norm_trial_free(&t);
 }
 END_TEST
 
@@ -276,13 +229,6 @@ START_TEST(balanced_signs_are_exact)
 }
 END_TEST
 
-static void check_close(const char *what, const float *ours, const float *theirs, int64_t count, double tolerance)
-{
-    for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)ours[i] - theirs[i]) <= tolerance, "%s[%ld] is %.9g, PyTorch's %.9g", what, (long)i,
-                      ours[i], theirs[i]);
-}
-
 START_TEST(values_are_those_of_pytorch)
 {
     gm_isa isas[GM_ISA_COUNT];
@@ -294,22 +240,21 @@ START_TEST(values_are_those_of_pytorch)
         ck_assert_int_eq(gm_layernorm_forward_f32(context, 5, 7, torch_ln_x, 7, torch_ln_weight, torch_ln_bias,
                                                   &options, saved, y, 7),
                          GM_OK);
-        check_close("y", y, torch_ln_y, 35, 2e-6);
+        norm_check_close("y", y, torch_ln_y, 35, 2e-6);
         ck_assert_int_eq(gm_layernorm_backward_f32(context, 5, 7, torch_ln_dy, 7, torch_ln_x, 7, torch_ln_weight, saved,
                                                    &options, dx, 7, dweight, dbias),
                          GM_OK);
-        check_close("dx", dx, torch_ln_dx, 35, 3e-6);
-        check_close("dweight", dweight, torch_ln_dweight, 7, 3e-6);
-        check_close("dbias", dbias, torch_ln_dbias, 7, 2e-6);
+        norm_check_close("dx", dx, torch_ln_dx, 35, 3e-6);
+        norm_check_close("dweight", dweight, torch_ln_dweight, 7, 3e-6);
+        norm_check_close("dbias", dbias, torch_ln_dbias, 7, 2e-6);
         gm_context_destroy(context);
     }
 }
 END_TEST
 
-/* L = sum dy y as a function of x, in double. */
-static double loss(const trial *t, const double *x)
+static double loss(const norm_trial *t, const double *x)
 {
-    const layer *l = &t->layer;
+    const norm_layer *l = &t->layer;
     double sum = 0;
     for (int64_t i = 0; i < l->rows; i++) {
         const double *row = x + i * l->cols, n = (double)l->cols;
@@ -320,91 +265,31 @@ static double loss(const trial *t, const double *x)
             variance += (fmax(0, row[j]) - mean) * (fmax(0, row[j]) - mean) / n;
         for (int64_t j = 0; j < l->cols; j++)
             sum += t->dy.data[i * l->ld + j] *
-                   ((fmax(0, row[j]) - mean) / sqrt(variance + (double)t->options.eps) * t->weight.data[j]);
+                   ((fmax(0, row[j]) - mean) / sqrt(variance + (double)gm_layernorm_default_options().eps) *
+                    norm_weight(t, j));
     }
     return sum;
 }
 
+static const norm_calls calls = {create, context_for, forward, backward, loss};
+
 START_TEST(gradient_is_the_difference_quotient)
 {
-    static const layer l = {7, 19, 21, true, true, 0.5};
-    gm_isa isas[GM_ISA_COUNT];
-    trial t = trial_create(&l, 5);
-    double x[7 * 19], quotient[7 * 19];
-    float dx[7 * 19];
-    for (int64_t i = 0; i < l.rows * l.cols; i++)
-        x[i] = t.x.data[i / l.cols * l.ld + i % l.cols];
-    for (int64_t i = 0; i < l.rows * l.cols; i++) {
-        const double step = 1e-5, before = x[i];
-        ck_assert(fabs(before) > step); /* the kink of ReLU is not crossed */
-        x[i] = before + step;
-        const double above = loss(&t, x);
-        x[i] = before - step;
-        quotient[i] = (above - loss(&t, x)) / (2 * step);
-        x[i] = before;
-    }
-    for (int k = 0, n = test_isas(isas); k < n; k++) {
-        gm_context *context = context_for(isas[k], 1, &l);
-        forward(context, &t, t.x.data, t.y.data);
-        backward(context, &t, t.dy.data, t.dx.data);
-        for (int64_t i = 0; i < l.rows * l.cols; i++)
-            dx[i] = t.dx.data[i / l.cols * l.ld + i % l.cols];
-        ck_assert(test_relative_error(dx, quotient, l.rows * l.cols) < 1e-6);
-        gm_context_destroy(context);
-    }
-    trial_free(&t);
+    static const norm_layer l = {7, 19, 21, 1, true, true, 0.5};
+    norm_check_gradient(&calls, &l);
 }
 END_TEST
 
 START_TEST(in_place_gives_the_same_bits)
 {
-    gm_isa isas[GM_ISA_COUNT];
-    const layer *l = &shapes[7];
-    trial t = trial_create(l, 9);
-    const size_t bytes = (size_t)t.x.count * sizeof(float);
-    float *copy = malloc(bytes);
-    for (int i = 0, n = test_isas(isas); i < n; i++) {
-        gm_context *context = context_for(isas[i], 2, l);
-        forward(context, &t, t.x.data, t.y.data);
-        memcpy(copy, t.x.data, bytes);
-        ck_assert_int_eq(gm_layernorm_forward_f32(context, l->rows, l->cols, copy, l->ld, t.weight.data, t.bias.data,
-                                                  &t.options, NULL, copy, l->ld),
-                         GM_OK);
-        ck_assert(test_same_bits(copy, t.y.data, bytes));
-        backward(context, &t, t.dy.data, t.dx.data);
-        memcpy(copy, t.dy.data, bytes);
-        backward(context, &t, copy, copy);
-        ck_assert(test_same_bits(copy, t.dx.data, bytes));
-        gm_context_destroy(context);
-    }
-    free(copy);
-    trial_free(&t);
+    norm_check_in_place(&calls, &shapes[7]);
 }
 END_TEST
 
 START_TEST(bits_do_not_depend_on_threads)
 {
-    static const int32_t threads[] = {1, 2, 3, 7};
-    static const layer l = {3000, 130, 130, true, true, 0};
-    gm_isa isas[GM_ISA_COUNT];
-    for (int i = 0, n = test_isas(isas); i < n; i++) {
-        trial first = trial_create(&l, 1), again = trial_create(&l, 1);
-        for (int k = 0; k < 4; k++) {
-            trial *t = k == 0 ? &first : &again;
-            gm_context *context = context_for(isas[i], threads[k], &l);
-            forward(context, t, t->x.data, t->y.data);
-            backward(context, t, t->dy.data, t->dx.data);
-            gm_context_destroy(context);
-            if (k == 0)
-                continue;
-            ck_assert(test_same_bits(first.y.data, t->y.data, (size_t)first.y.count * sizeof(float)));
-            ck_assert(test_same_bits(first.dx.data, t->dx.data, (size_t)first.dx.count * sizeof(float)));
-            ck_assert(test_same_bits(first.dweight.data, t->dweight.data, (size_t)l.cols * sizeof(float)));
-            ck_assert(test_same_bits(first.dbias.data, t->dbias.data, (size_t)l.cols * sizeof(float)));
-        }
-        trial_free(&first);
-        trial_free(&again);
-    }
+    static const norm_layer l = {3000, 130, 130, 1, true, true, 0};
+    norm_check_threads(&calls, &l);
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 """Writes barlow_pytorch.csv: the Barlow Twins loss and its gradients as PyTorch computes them in float64, and how far
-PyTorch's own float32 is from that. test_barlow.c makes the same inputs from the same counters.
+PyTorch's own float32 is from that. test_barlow_accuracy.c makes the same inputs from the same counters.
 
     $GEMEL_PEERS tests/data/barlow_pytorch.py > tests/data/barlow_pytorch.csv      (GEMEL_PEERS: a Python with PyTorch)
 

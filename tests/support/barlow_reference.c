@@ -170,3 +170,33 @@ void barlow_fill_views(barlow_input kind, int64_t n, int64_t d, float *za, float
     }
     free(x), free(y);
 }
+
+double barlow_error(const float *x, const double *expected, int64_t count, double scale)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += ((double)x[i] - expected[i]) * ((double)x[i] - expected[i]);
+    return sqrt(sum) / (scale > 0 ? scale : 1);
+}
+
+gm_context *barlow_context(gm_isa isa, int32_t threads, int64_t n, int64_t d, const gm_barlow_options *o,
+                           bool gradients)
+{
+    gm_context *context = test_context_with_workspace(isa, threads, 1);
+    ck_assert_int_eq(gm_context_reserve(context, gm_barlow_loss_f32_workspace(context, n, d, o, gradients)), GM_OK);
+    return context;
+}
+
+gm_status barlow_loss(gm_isa isa, int32_t threads, int64_t n, int64_t d, const float *za, const float *zb,
+                      const gm_barlow_options *o, gm_barlow_result *result, float *dza, float *dzb)
+{
+    gm_context *context = barlow_context(isa, threads, n, d, o, dza != NULL);
+    *result = (gm_barlow_result){.size = sizeof *result};
+    if (dza) {
+        test_fill_nan(dza, n * d);
+        test_fill_nan(dzb, n * d);
+    }
+    const gm_status status = gm_barlow_loss_f32(context, n, d, za, d, zb, d, o, result, dza, d, dzb, d);
+    gm_context_destroy(context);
+    return status;
+}

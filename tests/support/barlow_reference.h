@@ -1,8 +1,10 @@
-/* The Barlow Twins loss as its formula reads, in double precision, and inputs to compare it on. */
+/* The Barlow Twins loss as its formula reads, in double precision, inputs to compare it on, and calls of the library.
+ */
 #ifndef GEMEL_TEST_BARLOW_REFERENCE_H
 #define GEMEL_TEST_BARLOW_REFERENCE_H
 
 #include <gemel/barlow.h>
+#include <stdbool.h>
 
 /* What errors of a gradient are measured against: norms of terms before the chain through the normalisation. */
 typedef struct barlow_sizes {
@@ -46,6 +48,21 @@ void barlow_fill_views(barlow_input kind, int64_t n, int64_t d, float *za, float
 
 /* Mean 0, variance 1, the same on every machine. */
 void barlow_fill_noise(uint64_t seed, double *x, int64_t count);
+
+/* |x - expected| / scale, or |x - expected| where scale is 0. */
+double barlow_error(const float *x, const double *expected, int64_t count, double scale);
+
+/* A context with exactly the workspace that the call needs. */
+gm_context *barlow_context(gm_isa isa, int32_t threads, int64_t n, int64_t d, const gm_barlow_options *o,
+                           bool gradients);
+
+/* The library's loss in such a context; the gradients, unless NULL, are filled with NaN first. */
+gm_status barlow_loss(gm_isa isa, int32_t threads, int64_t n, int64_t d, const float *za, const float *zb,
+                      const gm_barlow_options *o, gm_barlow_result *result, float *dza, float *dzb);
+
+static const gm_barlow_normalization barlow_normalizations[] = {GM_BARLOW_BATCHNORM, GM_BARLOW_UNBIASED,
+                                                                GM_BARLOW_COSINE};
+static const gm_barlow_form barlow_forms[] = {GM_BARLOW_DUAL, GM_BARLOW_PRIMAL};
 
 /* Columns of +1 and -1, balanced and, up to col = n - 2, orthogonal; n is a power of two. */
 double barlow_walsh(int64_t n, int64_t row, int64_t col);
