@@ -1,5 +1,6 @@
 """The BLAS libraries that are peers: Debian's, and those that bench/peers/install.sh takes from PyPI."""
 import dataclasses
+import os
 import pathlib
 
 from peer import PEERS, PROGRAMS, Peer, threads_environment
@@ -30,12 +31,19 @@ LIBRARIES = {
     "openblas": Library(installed(f"{PACKAGES}/scipy_openblas32/lib/libscipy_openblas.so"), "scipy_cblas_sgemm"),
     "openblas-debian": Library("libopenblas.so.0"),
     "blis-debian": Library("libblis.so.4"),
-    "mkl": Library(MKL, environment={**beside(MKL), "MKL_INTERFACE_LAYER": "LP64", "MKL_THREADING_LAYER": "INTEL",
-                                     "MKL_DYNAMIC": "FALSE"}),
+    "mkl": Library(MKL, environment={**beside(MKL), "MKL_INTERFACE_LAYER": "LP64", "MKL_DYNAMIC": "FALSE"}),
 }
+
+
+def mkl_threading(threads):
+    """MKL's fastest layer: TBB, with 0.83 of the time of Intel's OpenMP and 0.93 of GNU's (geometric mean of the grid, two
+    threads of a Zen 4). But TBB takes every processor, whatever it is told."""
+    if threads == 1:
+        return "SEQUENTIAL"
+    return "TBB" if threads == len(os.sched_getaffinity(0)) else "INTEL"
 
 
 def blas_peer(program, name, threads, **environment):
     library = LIBRARIES[name]
     return Peer([PROGRAMS / program, library.file, library.symbol], **threads_environment(threads),
-                **library.environment, **environment)
+                **library.environment, MKL_THREADING_LAYER=mkl_threading(threads), **environment)

@@ -2,6 +2,7 @@
 import dataclasses
 import subprocess
 
+import gemm_plot
 from blas import LIBRARIES, blas_peer
 from measure import Row, interleave
 from peer import GEMEL, PROGRAMS, SOURCE, Peer, threads_environment
@@ -181,3 +182,7 @@ def rows(selection):
         for row, name in ((workspace_row, "workspace"), (memory_row, "memory")):
             if selection.wants(f"{name}/t{threads}"):
                 yield row(threads)
+
+
+def draw(path, rows):
+    gemm_plot.write(path, rows)

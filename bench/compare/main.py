@@ -4,6 +4,7 @@ import importlib
 import signal
 import sys
 
+import plot
 import report
 from measure import Selection
 
@@ -17,7 +18,7 @@ def parse():
     parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name contains a match")
     parser.add_argument("--threads", type=int, metavar="N", help="cases with that number of threads")
     parser.add_argument("--csv", metavar="FILE", help="also write the rows as CSV")
-    parser.add_argument("--plot", metavar="FILE.svg", help="also draw the ratios")
+    parser.add_argument("--plot", metavar="FILE.svg", help="also draw a picture")
     return parser.parse_args()
 
 
@@ -36,7 +37,10 @@ def main():
     if options.csv:
         report.write_csv(options.csv, rows)
     if options.plot:
-        report.write_svg(options.plot, rows, f"{options.area}: times cheaper than the best peer")
+        if hasattr(area, "draw"):
+            area.draw(options.plot, rows)
+        else:
+            plot.write_ratios(options.plot, rows, f"{options.area}: times cheaper than the best peer")
     closing = report.Closing(rows, getattr(area, "MEAN_GOALS", {}) if selection.complete else {})
     for text in closing.lines():
         print(text)
