@@ -29,11 +29,11 @@ def main():
     selection = Selection(options.quick, options.only, options.threads)
     for note in area.notes(selection) if hasattr(area, "notes") else ():
         print(note, flush=True)
-    rows = []
-    print(report.HEADING)
+    rows, table = [], report.Table()
     for row in area.rows(selection):
         rows.append(row)
-        print(report.line(row), flush=True)
+        for text in table.lines(row):
+            print(text, flush=True)
     if options.csv:
         report.write_csv(options.csv, rows)
     if options.plot:

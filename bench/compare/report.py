@@ -20,17 +20,25 @@ def number(value, digits=2):
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-HEADING = (f"{'case':28} {'ours':>10}  {'best peer':26} {'ratio':>6} {'95 % interval':>14} {'of limit':>8} {'goal':>5} "
-           f"{'':7} ratios to the others")
+class Table:
+    """Rows as lines under a heading."""
+    columns = "{:28} {:>10}  {:26} {:{}} {:>6} {:>14} {:>8} {:>5} {}"
 
+    def __init__(self):
+        self.width = None  # of the column that differs between areas
 
-def line(row):
-    best = f"{row.best} {cost(row.peers[row.best], row.unit)}" if row.best else "-"
-    within = "-" if row.ratio is None else f"[{row.low:.2f}, {row.high:.2f}]"
-    others = "  ".join(f"{name} {number(row.ratio_to(name)) if costs else 'skipped'}"
-                       for name, costs in row.peers.items() if name != row.best)
-    return (f"{row.case:28} {cost(row.ours, row.unit):>10}  {best:26} {number(row.ratio):>6} {within:>14} "
-            f"{number(row.fraction):>8} {number(row.goal):>5} {row.verdict:7} {others}").rstrip()
+    def lines(self, row):
+        """The row's line, after the heading if it is the first."""
+        others = "  ".join(f"{name} {number(row.ratio_to(name)) if costs else 'skipped'}"
+                           for name, costs in row.peers.items() if name != row.best)
+        if self.width is None:
+            self.width = len(others) + 8 if others else 0
+            yield self.columns.format("case", "ours", "best peer", "ratios to the others" if others else "", self.width,
+                                      "ratio", "95 % interval", "of limit", "goal", "")
+        best = f"{row.best} {cost(row.peers[row.best], row.unit)}" if row.best else "-"
+        within = "-" if row.ratio is None else f"[{row.low:.2f}, {row.high:.2f}]"
+        yield self.columns.format(row.case, cost(row.ours, row.unit), best, others, self.width, number(row.ratio), within,
+                                  number(row.fraction), number(row.goal), row.verdict)
 
 
 def geometric_mean(values):
