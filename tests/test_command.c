@@ -501,6 +501,23 @@ START_TEST(a_resumed_run_ends_as_if_never_stopped)
 }
 END_TEST
 
+START_TEST(another_instruction_set_is_told_when_a_run_goes_on)
+{
+    char output[OUTPUT];
+    gm_isa isas[GM_ISA_COUNT];
+    const char *newest = gm_isa_name(isas[test_isas(isas) - 1]);
+    enter();
+    train_into("run", "good.npy " SMALL " --epochs=1 --quiet --isa=scalar");
+    ck_assert_int_eq(gemel("train run --resume --no-evaluation --quiet --epochs=2 --isa=scalar", output), 0);
+    ck_assert_ptr_null(strstr(output, "written with"));
+    char words[128];
+    snprintf(words, sizeof words, "train run --resume --no-evaluation --quiet --epochs=3 --isa=%s", newest);
+    ck_assert_int_eq(gemel(words, output), 0);
+    ck_assert(!strstr(output, "written with scalar") == !strcmp(newest, "scalar"));
+    leave();
+}
+END_TEST
+
 START_TEST(time_can_be_limited)
 {
     enter();
@@ -526,6 +543,7 @@ int main(void)
     tcase_add_test(tests, a_disk_that_fills_up_keeps_the_last_checkpoint);
     tcase_add_loop_test(tests, signals_save_and_stop, 0, 2);
     tcase_add_loop_test(tests, a_resumed_run_ends_as_if_never_stopped, 0, 2);
+    tcase_add_test(tests, another_instruction_set_is_told_when_a_run_goes_on);
     tcase_add_test(tests, time_can_be_limited);
     suite_add_tcase(suite, tests);
     return test_run(suite);

@@ -310,16 +310,26 @@ static gm_status prepare(train_job *job, gm_error *error)
     return status;
 }
 
+static gm_status resume(train_job *job, gm_error *error)
+{
+    gm_isa wrote;
+    const gm_isa own = gm_context_isa(job->context);
+    snprintf(job->folder, sizeof job->folder, "%s", resumed_folder(job->arguments));
+    const gm_status status = gm_trainer_resume(job->trainer, job->folder, &wrote, error);
+    if (status == GM_OK && wrote != GM_ISA_AUTO && wrote != own)
+        fprintf(stderr,
+                "gemel train: %s: its checkpoint was written with %s, this goes on with %s: the same training, but not "
+                "the same bits as without the stop\n",
+                job->folder, gm_isa_name(wrote), gm_isa_name(own));
+    return status;
+}
+
 static gm_status enter_folder(train_job *job, gm_error *error)
 {
     const train_arguments *a = job->arguments;
-    gm_status status;
-    if (a->resume) {
-        snprintf(job->folder, sizeof job->folder, "%s", resumed_folder(a));
-        status = gm_trainer_resume(job->trainer, job->folder, error);
-    } else {
-        status = gm_run_folder_create(a->checkpoint_dir, job->dataset->name, a->overwrite, job->folder, error);
-    }
+    const gm_status status =
+        a->resume ? resume(job, error)
+                  : gm_run_folder_create(a->checkpoint_dir, job->dataset->name, a->overwrite, job->folder, error);
     return status == GM_OK ? write_config(&job->config, job->folder, error) : status;
 }
 

@@ -135,7 +135,7 @@ static gm_tensor array_tensor(const gm_model *model, const gm_optimizer *optimiz
 }
 
 gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimizer, const gm_model_options *options,
-                             int64_t epoch, int64_t step, const char *path, const char *previous, gm_error *error)
+                             const gm_checkpoint_state *state, const char *path, const char *previous, gm_error *error)
 {
     const int32_t count = array_count(model, optimizer);
     gm_tensor *tensors = calloc((size_t)count, sizeof *tensors);
@@ -145,15 +145,17 @@ gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimize
         tensors[i] = array_tensor(model, optimizer, i);
     sizes_text text;
     char epoch_text[24], step_text[24], updates_text[24];
-    snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)epoch);
-    snprintf(step_text, sizeof step_text, "%lld", (long long)step);
+    snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)state->epoch);
+    snprintf(step_text, sizeof step_text, "%lld", (long long)state->step);
     snprintf(updates_text, sizeof updates_text, "%lld", (long long)gm_optimizer_steps(optimizer));
-    gm_metadata metadata[ENCODER_ENTRIES + 3] = {
-        [ENCODER_ENTRIES] = {"epoch", epoch_text}, {"step", step_text}, {"optimizer_steps", updates_text}};
+    gm_metadata metadata[] = {[ENCODER_ENTRIES] = {"epoch", epoch_text},
+                              {"step", step_text},
+                              {"optimizer_steps", updates_text},
+                              {"isa", gm_isa_name(state->isa)}};
     describe_encoder(options, &text, metadata);
     gm_status status = gm_file_keep(path, previous, error);
     if (status == GM_OK)
-        status = gm_safetensors_write(path, count, tensors, ENCODER_ENTRIES + 3, metadata, error);
+        status = gm_safetensors_write(path, count, tensors, sizeof metadata / sizeof *metadata, metadata, error);
     free(tensors);
     return status;
 }
@@ -164,7 +166,7 @@ static bool read_count(const gm_safetensors *file, const char *key, int64_t *val
     return text && gm_parse_int64(text, 0, INT64_MAX, value);
 }
 
-gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const char *path, int64_t *epoch, int64_t *step,
+gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const char *path, gm_checkpoint_state *state,
                              gm_error *error)
 {
     int64_t updates;
@@ -172,7 +174,7 @@ gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const cha
     gm_status status = gm_safetensors_open(path, &file, error);
     if (status != GM_OK)
         goto fail;
-    if (!read_count(file, "epoch", epoch) || !read_count(file, "step", step) ||
+    if (!read_count(file, "epoch", &state->epoch) || !read_count(file, "step", &state->step) ||
         !read_count(file, "optimizer_steps", &updates)) {
         status = gm_error_set(error, GM_BAD_DATA,
                               "%s: its metadata do not say how far the run has come; give the "
@@ -180,6 +182,9 @@ gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const cha
                               path);
         goto fail;
     }
+    const char *isa = gm_safetensors_metadata(file, "isa");
+    if (!isa || gm_isa_from_name(isa, &state->isa) != GM_OK)
+        state->isa = GM_ISA_AUTO;
     for (int32_t i = 0; i < array_count(model, optimizer) && status == GM_OK; i++) {
         const gm_tensor tensor = array_tensor(model, optimizer, i);
         status = gm_safetensors_read(file, &tensor, error);

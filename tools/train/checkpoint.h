@@ -3,7 +3,14 @@
 #ifndef GEMEL_CHECKPOINT_H
 #define GEMEL_CHECKPOINT_H
 
+#include <gemel/cpu.h>
 #include <gemel/model.h>
+
+/* Where a run stands. */
+typedef struct gm_checkpoint_state {
+    int64_t epoch, step; /* `step` steps taken, in epoch `epoch` */
+    gm_isa isa;          /* of the latest steps; GM_ISA_AUTO: the checkpoint does not say */
+} gm_checkpoint_state;
 
 /* Writes the encoder's arrays, with architecture and sizes as metadata. The file is replaced atomically.
  * Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
@@ -14,14 +21,14 @@ gm_status gm_backbone_save(const gm_model *model, const gm_model_options *option
  * Errors: GM_BAD_DATA (missing, malformed or of another shape), GM_OUT_OF_MEMORY; *model is NULL then. */
 gm_status gm_backbone_load(gm_context *context, const char *path, int64_t batch, gm_model **model, gm_error *error);
 
-/* Writes all arrays of the model and of the optimiser and how far the run has come: `step` steps, in epoch `epoch`.
- * The previous file becomes `previous`. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+/* Writes all arrays of the model and of the optimiser and where the run stands. The previous file becomes `previous`.
+ * Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
 gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimizer, const gm_model_options *options,
-                             int64_t epoch, int64_t step, const char *path, const char *previous, gm_error *error);
+                             const gm_checkpoint_state *state, const char *path, const char *previous, gm_error *error);
 
 /* Reads what gm_checkpoint_save() wrote into a model and an optimiser of the same options. Errors: GM_BAD_DATA
  * (missing, malformed or of another shape): the arrays are in an unknown state then. */
-gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const char *path, int64_t *epoch, int64_t *step,
+gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const char *path, gm_checkpoint_state *state,
                              gm_error *error);
 
 #endif

@@ -176,13 +176,17 @@ void gm_trainer_destroy(gm_trainer *t)
     free(t);
 }
 
-gm_status gm_trainer_resume(gm_trainer *t, const char *folder, gm_error *error)
+gm_status gm_trainer_resume(gm_trainer *t, const char *folder, gm_isa *isa, gm_error *error)
 {
     char path[GM_RUN_PATH + 64];
+    gm_checkpoint_state state;
     gm_run_path(folder, "checkpoint.safetensors", path);
-    const gm_status status = gm_checkpoint_load(t->model, t->optimizer, path, &t->epoch, &t->step, error);
+    const gm_status status = gm_checkpoint_load(t->model, t->optimizer, path, &state, error);
     if (status != GM_OK)
         return status;
+    t->epoch = state.epoch;
+    t->step = state.step;
+    *isa = state.isa;
     if (t->step / t->steps_per_epoch != t->epoch)
         return gm_error_set(error, GM_BAD_DATA,
                             "%s: step %lld does not lie in epoch %lld of this configuration and data", path,
@@ -286,8 +290,8 @@ static gm_status save(gm_trainer *t, gm_error *error)
     gm_run_path(t->run->folder, "checkpoint.safetensors", path);
     gm_run_path(t->run->folder, "checkpoint.previous.safetensors", previous);
     gm_run_path(t->run->folder, "backbone.safetensors", backbone);
-    gm_status status =
-        gm_checkpoint_save(t->model, t->optimizer, &t->model_options, t->epoch, t->step, path, previous, error);
+    const gm_checkpoint_state state = {t->epoch, t->step, gm_context_isa(t->context)};
+    gm_status status = gm_checkpoint_save(t->model, t->optimizer, &t->model_options, &state, path, previous, error);
     if (status == GM_OK && t->step > 0)
         status = gm_backbone_save(t->model, &t->model_options, backbone, error);
     t->saved_step = status == GM_OK ? t->step : t->saved_step;

@@ -26,9 +26,10 @@ double gm_trainer_seconds(const gm_trainer *trainer); /* that the run took, savi
 void gm_trainer_describe(const gm_trainer *trainer, FILE *out);
 
 /* Takes weights, optimiser and position from the checkpoint of a run with the same configuration; gm_trainer_run() then
- * goes on as if it had not stopped, bit for bit. Only the number of epochs may differ, which changes the rates to come.
- * Errors: GM_BAD_DATA; GM_BAD_USAGE if no step is left to take. */
-gm_status gm_trainer_resume(gm_trainer *trainer, const char *folder, gm_error *error);
+ * goes on as if it had not stopped, bit for bit if *isa, the instruction set that wrote it (GM_ISA_AUTO: not known), is
+ * that of the context. Only the number of epochs may differ, which changes the rates to come. Errors: GM_BAD_DATA;
+ * GM_BAD_USAGE if no step is left to take. */
+gm_status gm_trainer_resume(gm_trainer *trainer, const char *folder, gm_isa *isa, gm_error *error);
 
 typedef struct gm_trainer_run_options {
     const char *folder;                /* exists; gets the logs, the checkpoint and the backbone */
