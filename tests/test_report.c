@@ -255,7 +255,8 @@ static void small_history(void)
                                         .images_per_second = 12345.0,
                                         .seconds = 2.0,
                                         .data_wait = 0.5,
-                                        .mean_off_diagonal = 0.1};
+                                        .mean_off_diagonal = 0.1,
+                                        .effective_rank = 23.5};
         ck_assert_int_eq(gm_history_add_epoch(&history, &epoch, &error), GM_OK);
     }
     ck_assert_int_eq(gm_history_reserve_tiles(&history, TILES, &error), GM_OK);
@@ -348,7 +349,7 @@ START_TEST(a_whole_report_is_well_formed)
     ck_assert_ptr_nonnull(strstr(page, "87.31 %"));
     ck_assert_ptr_nonnull(strstr(page, "+3.31"));
     ck_assert_ptr_nonnull(strstr(page, "−4.88"));
-    ck_assert_int_eq(count(page, "<svg"), 5);
+    ck_assert_int_eq(count(page, "<svg"), 6);
     uint32_t sizes[4][2];
     ck_assert_int_eq(decode_pictures(page, sizes, 4), 3);
     ck_assert(sizes[0][0] == TILES && sizes[0][1] == TILES && sizes[1][0] == TILES && sizes[1][1] == TILES);
@@ -369,7 +370,7 @@ START_TEST(parts_without_data_are_left_out)
         {.name = "a", .config = &config, .dataset = &dataset, .history = &history, .evaluation = &evaluation},
         {.name = "b", .config = &config, .dataset = &dataset, .history = &empty, .evaluation = NULL},
     };
-    static const int charts[] = {4, 0}, pictures[] = {2, 0};
+    static const int charts[] = {5, 0}, pictures[] = {2, 0};
     for (int i = 0; i < 2; i++) {
         char *page = write_page(&reports[i]);
         uint32_t sizes[4][2];

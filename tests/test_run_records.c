@@ -245,7 +245,8 @@ START_TEST(logs_have_the_published_names)
     ck_assert_int_eq(gm_run_log_open(&log, ".", "gemel train digits", false, &error), GM_OK);
     const gm_history_point step = {100, 3.5, 1.5, 2, 0.25, 0.125, 1000};
     ck_assert_int_eq(gm_run_log_step(&log, 7, &step, 12.4, &error), GM_OK);
-    const gm_history_epoch epoch = {.epoch = 7, .steps = 800, .loss = 3.5, .constant_columns = 2};
+    const gm_history_epoch epoch = {
+        .epoch = 7, .steps = 800, .loss = 3.5, .constant_columns = 2, .effective_rank = 41.5};
     ck_assert_int_eq(gm_run_log_epoch(&log, &epoch, &error), GM_OK);
     gm_run_log_close(&log);
     FILE *stats = fopen("stats.txt", "r");
@@ -257,7 +258,7 @@ START_TEST(logs_have_the_published_names)
     FILE *metrics = fopen("metrics.csv", "r");
     text[fread(text, 1, sizeof text - 1, metrics)] = '\0';
     fclose(metrics);
-    ck_assert_ptr_nonnull(strstr(text, "\n7,800,3.5,0,0,0.0,0.000,0.000,0,0,2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\n7,800,3.5,0,0,0.0,0.000,0.000,0,0,2,41.5\n"));
     ck_assert_int_eq(gm_run_log_open(&log, "nowhere", "gemel", false, &error), GM_IO_ERROR);
     ck_assert_ptr_nonnull(strstr(error.message, "nowhere/stats.txt"));
     test_folder_remove(&home);

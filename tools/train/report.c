@@ -149,20 +149,20 @@ static void write_accuracies(FILE *out, const gm_report *report)
 struct columns {
     double *memory; /* of all below */
     double *step, *loss, *invariance, *redundancy, *rate_weights, *rate_biases;
-    double *epoch, *speed, *deviation, *off_diagonal;
+    double *epoch, *speed, *deviation, *off_diagonal, *rank;
 };
 
 static gm_status columns_create(const gm_run_history *history, struct columns *c, gm_error *error)
 {
     const int64_t points = history->point_count, epochs = history->epoch_count;
-    double *at = c->memory = malloc(sizeof(double) * (size_t)(6 * points + 4 * epochs + 1));
+    double *at = c->memory = malloc(sizeof(double) * (size_t)(6 * points + 5 * epochs + 1));
     if (!at)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the charts of %lld epochs", (long long)epochs);
     double **const by_point[] = {&c->step, &c->loss, &c->invariance, &c->redundancy, &c->rate_weights, &c->rate_biases};
-    double **const by_epoch[] = {&c->epoch, &c->speed, &c->deviation, &c->off_diagonal};
+    double **const by_epoch[] = {&c->epoch, &c->speed, &c->deviation, &c->off_diagonal, &c->rank};
     for (int i = 0; i < 6; i++, at += points)
         *by_point[i] = at;
-    for (int i = 0; i < 4; i++, at += epochs)
+    for (int i = 0; i < 5; i++, at += epochs)
         *by_epoch[i] = at;
     /* Steps count as epochs passed, if one was finished. */
     const gm_history_epoch *last = epochs ? &history->epochs[epochs - 1] : NULL;
@@ -182,8 +182,44 @@ static gm_status columns_create(const gm_run_history *history, struct columns *c
         c->speed[i] = e->images_per_second;
         c->deviation[i] = e->smallest_deviation;
         c->off_diagonal[i] = e->mean_off_diagonal;
+        c->rank[i] = e->effective_rank;
     }
     return GM_OK;
+}
+
+static gm_chart small_chart(const char *title, const char *x_name, int64_t count, const double *x, double x_end)
+{
+    const gm_chart chart = {
+        .title = title, .x_name = x_name, .width = 514, .height = 220, .count = count, .x = x, .x_end = x_end};
+    return chart;
+}
+
+/* The learning rate, and what there is one of for each epoch. */
+static void write_small_charts(FILE *out, const gm_run_history *history, const struct columns *c, const char *x_name)
+{
+    const int64_t epochs = history->epoch_count;
+    const double end = (double)epochs;
+    const bool one_rate = !memcmp(c->rate_weights, c->rate_biases, sizeof(double) * (size_t)history->point_count);
+    gm_chart rate = small_chart("Learning rate", x_name, history->point_count, c->step, end);
+    rate.series_count = one_rate ? 1 : 2;
+    rate.series[0] = (gm_chart_series){one_rate ? "all parameters" : "weights", c->rate_weights};
+    rate.series[1] = (gm_chart_series){"biases", c->rate_biases};
+    gm_chart speed = small_chart("Samples a second", "epochs", epochs, c->epoch, end);
+    speed.series_count = 1;
+    speed.series[0] = (gm_chart_series){"by epoch", c->speed};
+    gm_chart collapse = small_chart("Signs of collapse, logarithmic", "epochs", epochs, c->epoch, end);
+    collapse.logarithmic = true;
+    collapse.series_count = 2;
+    collapse.series[0] = (gm_chart_series){"|off-diagonal|", c->off_diagonal};
+    collapse.series[1] = (gm_chart_series){"smallest deviation", c->deviation};
+    gm_chart rank = small_chart("Effective rank of the embedding", "epochs", epochs, c->epoch, end);
+    rank.series_count = 1;
+    rank.series[0] = (gm_chart_series){"dimensions filled", c->rank};
+    const gm_chart *const charts[] = {&rate, &speed, &collapse, &rank};
+    fputs("<div class=\"row pairs\">\n", out);
+    for (int i = 0; i < 4; i++)
+        gm_chart_write(out, charts[i]);
+    fputs("</div>\n", out);
 }
 
 static gm_status write_charts(FILE *out, const gm_report *report, gm_error *error)
@@ -194,7 +230,6 @@ static gm_status write_charts(FILE *out, const gm_report *report, gm_error *erro
     if (status != GM_OK)
         return status;
     const char *x_name = history->epoch_count ? "epochs" : "steps";
-    const bool one_rate = !memcmp(c.rate_weights, c.rate_biases, sizeof(double) * (size_t)history->point_count);
     const gm_chart loss = {.title = "Loss and its two terms, logarithmic",
                            .x_name = x_name,
                            .logarithmic = true,
@@ -207,42 +242,9 @@ static gm_status write_charts(FILE *out, const gm_report *report, gm_error *erro
                            .series = {{"invariance: views agree", c.invariance},
                                       {"redundancy: features differ", c.redundancy},
                                       {"loss, their sum", c.loss}}};
-    const gm_chart rate = {
-        .title = "Learning rate",
-        .x_name = x_name,
-        .width = 340,
-        .height = 220,
-        .count = history->point_count,
-        .x = c.step,
-        .x_end = (double)history->epoch_count,
-        .series_count = one_rate ? 1 : 2,
-        .series = {{one_rate ? "all parameters" : "weights", c.rate_weights}, {"biases", c.rate_biases}}};
-    const gm_chart speed = {.title = "Samples a second",
-                            .x_name = "epochs",
-                            .width = 340,
-                            .height = 220,
-                            .count = history->epoch_count,
-                            .x = c.epoch,
-                            .x_end = (double)history->epoch_count,
-                            .series_count = 1,
-                            .series = {{"by epoch", c.speed}}};
-    const gm_chart collapse = {.title = "Signs of collapse, logarithmic",
-                               .x_name = "epochs",
-                               .logarithmic = true,
-                               .width = 340,
-                               .height = 220,
-                               .count = history->epoch_count,
-                               .x = c.epoch,
-                               .x_end = (double)history->epoch_count,
-                               .series_count = 2,
-                               .series = {{"|off-diagonal|", c.off_diagonal}, {"smallest deviation", c.deviation}}};
     fputs("<section><h2>Training</h2>\n", out);
     gm_chart_write(out, &loss);
-    fputs("<div class=\"row\">\n", out);
-    gm_chart_write(out, &rate);
-    gm_chart_write(out, &speed);
-    gm_chart_write(out, &collapse);
-    fputs("</div>\n", out);
+    write_small_charts(out, history, &c, x_name);
     free(c.memory);
     return GM_OK;
 }
@@ -259,12 +261,14 @@ static void write_epochs(FILE *out, const gm_run_history *history)
     if (history->epoch_count) {
         fputs("<details><summary>Every epoch in numbers</summary>\n<div class=\"card scroll\"><table>\n<tr><th>epoch"
               "</th><th>loss</th><th>invariance</th><th>redundancy</th><th>samples/s</th><th>seconds</th><th>for views"
-              "</th><th>smallest deviation</th><th>mean |off-diagonal|</th><th>constant columns</th></tr>\n",
+              "</th><th>smallest deviation</th><th>mean |off-diagonal|</th><th>effective rank</th><th>constant "
+              "columns</th></tr>\n",
               out);
         for (int64_t i = 0; i < history->epoch_count; i++) {
             const gm_history_epoch *e = &history->epochs[i];
-            const double values[] = {e->loss,    e->invariance, e->redundancy,         e->images_per_second,
-                                     e->seconds, e->data_wait,  e->smallest_deviation, e->mean_off_diagonal};
+            const double values[] = {e->loss,          e->invariance, e->redundancy,         e->images_per_second,
+                                     e->seconds,       e->data_wait,  e->smallest_deviation, e->mean_off_diagonal,
+                                     e->effective_rank};
             fprintf(out, "<tr><td>%lld</td>", (long long)e->epoch + 1);
             for (size_t v = 0; v < sizeof values / sizeof *values; v++)
                 write_number_cell(out, values[v]);

@@ -24,6 +24,7 @@ const char gm_report_style[] =
     "font-variant-numeric:tabular-nums}\n"
     ".facts small{display:block;font-size:13px;line-height:1.4;font-weight:400;letter-spacing:0;color:var(--quiet)}\n"
     ".row{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:12px;margin-top:12px}\n"
+    ".row.pairs{grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr))}\n"
     "figcaption{font-weight:600;font-size:14px}\n"
     ".key{max-width:none;margin:2px 0 6px;font-size:13px;color:var(--quiet);display:flex;flex-wrap:wrap;gap:2px 16px}\n"
     ".key b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}\n"

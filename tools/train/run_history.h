@@ -25,6 +25,7 @@ typedef struct gm_history_epoch {
     double smallest_deviation; /* of any column of either view's embedding */
     double mean_off_diagonal;  /* mean |c| over the off-diagonal tiles of C */
     int64_t constant_columns;
+    double effective_rank; /* of the first view's embedding */
 } gm_history_epoch;
 
 enum { GM_HISTORY_POINTS = 1024, GM_HISTORY_MOST_TILES = 512 };

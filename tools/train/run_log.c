@@ -34,7 +34,7 @@ gm_status gm_run_log_open(gm_run_log *log, const char *folder, const char *comma
     fprintf(log->stats, "%s\n", command_line);
     if (!resume)
         fprintf(log->metrics, "epoch,steps,loss,invariance,redundancy,images_per_second,seconds,data_wait,"
-                              "smallest_deviation,mean_off_diagonal,constant_columns\n");
+                              "smallest_deviation,mean_off_diagonal,constant_columns,effective_rank\n");
     status = flush(log->stats, folder, "stats.txt", error);
     if (status == GM_OK)
         status = flush(log->metrics, folder, "metrics.csv", error);
@@ -57,10 +57,10 @@ gm_status gm_run_log_step(gm_run_log *log, int64_t epoch, const gm_history_point
 
 gm_status gm_run_log_epoch(gm_run_log *log, const gm_history_epoch *epoch, gm_error *error)
 {
-    fprintf(log->metrics, "%lld,%lld,%.9g,%.9g,%.9g,%.1f,%.3f,%.3f,%.6g,%.6g,%lld\n", (long long)epoch->epoch,
+    fprintf(log->metrics, "%lld,%lld,%.9g,%.9g,%.9g,%.1f,%.3f,%.3f,%.6g,%.6g,%lld,%.6g\n", (long long)epoch->epoch,
             (long long)epoch->steps, epoch->loss, epoch->invariance, epoch->redundancy, epoch->images_per_second,
             epoch->seconds, epoch->data_wait, epoch->smallest_deviation, epoch->mean_off_diagonal,
-            (long long)epoch->constant_columns);
+            (long long)epoch->constant_columns, epoch->effective_rank);
     return flush(log->metrics, log->folder, "metrics.csv", error);
 }
 

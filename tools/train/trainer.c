@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "train/checkpoint.h"
+#include "train/effective_rank.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
@@ -105,7 +106,8 @@ static size_t workspace_needed(const gm_trainer *t)
     const size_t live =
         gm_cross_correlation_tiles_f32_workspace(t->context, t->batch, t->width, min_i64(t->width, LIVE_TILES));
     const size_t statistics = gm_column_stats_f32_workspace(t->context, VIEWS * t->batch, t->width, &by_view);
-    return max_size(max_size(loss, statistics), max_size(tiles, live));
+    const size_t rank = gm_effective_rank_workspace(t->context, t->batch, t->width);
+    return max_size(max_size(max_size(loss, statistics), max_size(tiles, live)), rank);
 }
 
 static size_t buffer_bytes(const gm_trainer *t)
@@ -446,7 +448,8 @@ static gm_status run_epoch(gm_trainer *t, gm_error *error)
     return GM_OK;
 }
 
-/* The smallest deviation of a column says whether features die, the off-diagonal mean whether they copy each other. */
+/* The smallest deviation of a column says whether features die, the off-diagonal mean whether they copy each other, the
+ * effective rank both for all of them together. The gradients are no longer needed and lend their memory. */
 static gm_status watch_for_collapse(gm_trainer *t, gm_history_epoch *epoch, gm_error *error)
 {
     const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
@@ -459,6 +462,9 @@ static gm_status watch_for_collapse(gm_trainer *t, gm_history_epoch *epoch, gm_e
     for (int64_t j = 1; j < VIEWS * t->width; j++)
         smallest = fminf(smallest, variance[j]);
     epoch->smallest_deviation = sqrt(smallest);
+    status = gm_effective_rank(t->context, t->batch, t->width, t->z, t->statistics, t->dz, &epoch->effective_rank);
+    if (status != GM_OK)
+        return internal(status, "effective rank", error);
     status = correlation_tiles(t, t->history.tiles, t->history.last_tiles, error);
     double diagonal;
     gm_matrix_means(t->history.last_tiles, t->history.tiles, &diagonal, &epoch->mean_off_diagonal);
