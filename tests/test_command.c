@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -520,6 +521,36 @@ START_TEST(another_instruction_set_is_told_when_a_run_goes_on)
 }
 END_TEST
 
+static const char *behind(const char *text, const char *words)
+{
+    const char *found = strstr(text, words);
+    ck_assert_msg(found != NULL, "no \"%s\" in: %s", words, text);
+    return found + strlen(words);
+}
+
+START_TEST(a_dry_run_estimates_memory_and_time)
+{
+    char output[OUTPUT];
+    enter();
+    ck_assert_int_eq(gemel("train good.npy --batch-size=32 --epochs=50 --dry-run", output), 0);
+    double model, optimizer, batch, workspace, data, all, evaluated, step, seconds;
+    ck_assert_int_eq(sscanf(behind(output, "memory: model"),
+                            "%lf MiB, optimiser %lf MiB, batch %lf MiB, workspace %lf MiB, data %lf MiB\n"
+                            "memory: %lf MiB in all, %lf",
+                            &model, &optimizer, &batch, &workspace, &data, &all, &evaluated),
+                     7);
+    ck_assert(fabs(model + optimizer + batch + workspace + data - all) <= 0.3);
+    ck_assert(evaluated > all);
+    ck_assert_ptr_nonnull(strstr(output, "steps: 50 epochs x 3 = 150"));
+    ck_assert_int_eq(sscanf(behind(output, "time:"), "%lf ms a step (the median of %*d), %lf", &step, &seconds), 2);
+    ck_assert(step > 0);
+    ck_assert_msg(strstr(output, " min ") || fabs(seconds - 0.15 * step) <= 0.05 + 0.02 * seconds, "%s", output);
+    ck_assert_int_eq(gemel("train nan.npy --batch-size=32 --dry-run", output), 4);
+    ck_assert_ptr_nonnull(strstr(output, "correct or remove it"));
+    leave();
+}
+END_TEST
+
 START_TEST(time_can_be_limited)
 {
     enter();
@@ -546,6 +577,7 @@ int main(void)
     tcase_add_loop_test(tests, signals_save_and_stop, 0, 2);
     tcase_add_loop_test(tests, a_resumed_run_ends_as_if_never_stopped, 0, 2);
     tcase_add_test(tests, another_instruction_set_is_told_when_a_run_goes_on);
+    tcase_add_test(tests, a_dry_run_estimates_memory_and_time);
     tcase_add_test(tests, time_can_be_limited);
     suite_add_tcase(suite, tests);
     return test_run(suite);

@@ -50,7 +50,8 @@ static const struct argp_option run_options[] = {
      "Show the cross-correlation matrix: live on a terminal (auto), also as text "
      "after every epoch elsewhere (on), or never (off)",
      0},
-    {"dry-run", KEY_DRY_RUN, 0, 0, "Print shapes, memory and operations; write nothing", 0},
+    {"dry-run", KEY_DRY_RUN, 0, 0,
+     "Print shapes, memory, operations and, by a second of steps, the time of the run; write nothing", 0},
     {"no-evaluation", KEY_NO_EVALUATION, 0, 0, "End after training, without accuracies and report", 0},
 };
 
@@ -400,7 +401,7 @@ static gm_status run(train_job *job, gm_error *error)
     gm_status status = prepare(job, error);
     if (status == GM_OK && job->arguments->dry_run) {
         gm_trainer_describe(job->trainer, stdout);
-        return GM_OK;
+        return gm_trainer_estimate(job->trainer, stdout, error);
     }
     if (status == GM_OK)
         status = enter_folder(job, error);

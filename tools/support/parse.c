@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,4 +60,15 @@ bool gm_parse_duration(const char *text, double *seconds)
     else
         return false;
     return true;
+}
+
+void gm_format_duration(char *text, size_t size, double seconds)
+{
+    const long long s = llround(seconds);
+    if (s < 120)
+        snprintf(text, size, "%.*f s", seconds < 10.0 ? 1 : 0, seconds);
+    else if (s < 7200)
+        snprintf(text, size, "%lld min %lld s", s / 60, s % 60);
+    else
+        snprintf(text, size, "%lld h %lld min", s / 3600, s / 60 % 60);
 }

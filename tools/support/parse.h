@@ -1,8 +1,9 @@
-/* Numbers as people type them: the whole text or nothing, and a range. */
+/* Numbers as people type them: the whole text or nothing, and a range; and times as they read them. */
 #ifndef GEMEL_PARSE_H
 #define GEMEL_PARSE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Each returns false, with *value untouched, unless the whole text is one number in [low, high]. */
@@ -12,5 +13,8 @@ bool gm_parse_double(const char *text, double low, double high, double *value); 
 
 /* Seconds from "90", "90s", "15m" or "8h", fractions allowed; positive. */
 bool gm_parse_duration(const char *text, double *seconds);
+
+/* "8.5 s", "100 s", "3 min 20 s" or "2 h 5 min". */
+void gm_format_duration(char *text, size_t size, double seconds);
 
 #endif

@@ -208,6 +208,13 @@ gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *
     return status;
 }
 
+size_t gm_evaluation_memory(const gm_dataset *dataset, int64_t feature_size)
+{
+    const bool pixels = dataset->kind == GM_DATA_GRAY_IMAGES; /* vectors serve as they are */
+    const int64_t width = pixels && dataset->dim > feature_size ? dataset->dim : feature_size;
+    return sizeof(float) * (size_t)(dataset->train.rows + dataset->test.rows) * (size_t)width;
+}
+
 const char *gm_evaluation_baseline_name(const gm_dataset *dataset)
 {
     return dataset->kind == GM_DATA_VECTORS ? "raw features" : "raw pixels";

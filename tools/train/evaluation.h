@@ -56,6 +56,9 @@ typedef struct gm_evaluation {
 gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *model,
                       const gm_evaluation_options *options, gm_evaluation *evaluation, gm_error *error);
 
+/* The bytes of these features, which nearly all of its memory is. */
+size_t gm_evaluation_memory(const gm_dataset *dataset, int64_t feature_size);
+
 /* A table of the accuracies with their protocols; or, without accuracies, why and what to do. */
 void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out);
 

@@ -7,6 +7,7 @@
 #include <gemel/version.h>
 
 #include "support/file.h"
+#include "support/parse.h"
 #include "train/report_chart.h"
 #include "train/report_html.h"
 #include "train/report_picture.h"
@@ -17,17 +18,6 @@ static void write_fact(FILE *out, const char *name, const char *value, const cha
     fprintf(out, "<div><dt>%s</dt><dd>%s<small>", name, value);
     gm_html_text(out, remark);
     fputs("</small></dd></div>\n", out);
-}
-
-static void format_seconds(char *text, size_t size, double seconds)
-{
-    const long long s = llround(seconds);
-    if (s < 120)
-        snprintf(text, size, "%.*f s", seconds < 10.0 ? 1 : 0, seconds);
-    else if (s < 7200)
-        snprintf(text, size, "%lld min %lld s", s / 60, s % 60);
-    else
-        snprintf(text, size, "%lld h %lld min", s / 3600, s / 60 % 60);
 }
 
 static double training_seconds(const gm_run_history *history)
@@ -49,7 +39,7 @@ static void write_training_facts(FILE *out, const gm_run_history *history)
         images += history->epochs[e].images_per_second * history->epochs[e].seconds;
         wait += history->epochs[e].data_wait;
     }
-    format_seconds(value, sizeof value, seconds);
+    gm_format_duration(value, sizeof value, seconds);
     snprintf(remark, sizeof remark, "%lld epoch%s, %lld steps", (long long)history->epoch_count,
              history->epoch_count == 1 ? "" : "s", (long long)history->epochs[history->epoch_count - 1].steps);
     write_fact(out, "Training", value, remark);

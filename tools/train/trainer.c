@@ -7,8 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "support/parse.h"
 #include "train/checkpoint.h"
 #include "train/effective_rank.h"
+#include "train/evaluation.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
@@ -215,6 +217,13 @@ double gm_trainer_seconds(const gm_trainer *t)
     return t->seconds;
 }
 
+static size_t data_bytes(const gm_dataset *dataset)
+{
+    const size_t number = dataset->kind == GM_DATA_GRAY_IMAGES ? sizeof(uint8_t) : sizeof(float);
+    const size_t label = dataset->classes > 0 ? sizeof(int32_t) : 0;
+    return (size_t)(dataset->train.rows + dataset->test.rows) * ((size_t)dataset->dim * number + label);
+}
+
 void gm_trainer_describe(const gm_trainer *t, FILE *out)
 {
     int64_t trained = 0;
@@ -236,10 +245,15 @@ void gm_trainer_describe(const gm_trainer *t, FILE *out)
     int64_t states = 0;
     for (int32_t i = 0; i < gm_optimizer_state_count(t->optimizer); i++)
         states += gm_optimizer_state(t->optimizer, i).count;
+    const double model = (double)gm_model_memory(t->model), optimizer = (double)states * sizeof(float);
+    const double buffers = (double)buffer_bytes(t), workspace = (double)gm_context_workspace(t->context);
+    const double data = (double)data_bytes(t->dataset), all = model + optimizer + buffers + workspace + data;
+    const double features = (double)gm_evaluation_memory(t->dataset, gm_model_feature_size(t->model));
     fprintf(out, "parameters: %lld\n", (long long)trained);
-    fprintf(out, "memory: model %.1f MiB, optimiser %.1f MiB, batch %.1f MiB, workspace %.1f MiB\n",
-            (double)gm_model_memory(t->model) / mib, (double)states * sizeof(float) / mib,
-            (double)buffer_bytes(t) / mib, (double)gm_context_workspace(t->context) / mib);
+    fprintf(out, "memory: model %.1f MiB, optimiser %.1f MiB, batch %.1f MiB, workspace %.1f MiB, data %.1f MiB\n",
+            model / mib, optimizer / mib, buffers / mib, workspace / mib, data / mib);
+    fprintf(out, "memory: %.1f MiB in all, %.1f MiB with the features that are evaluated\n", all / mib,
+            (all + features) / mib);
     fprintf(out, "steps: %lld epochs x %lld = %lld, batch %lld\n", (long long)t->config->epochs,
             (long long)t->steps_per_epoch, (long long)t->steps, (long long)t->batch);
     fprintf(out, "operations: %.4g GFLOP a step (loss %.2g), %.4g TFLOP in all\n", 1e-9 * step, 1e-9 * loss,
@@ -257,6 +271,8 @@ static bool all_finite(const float *values, int64_t count)
 static gm_status diverged(const gm_trainer *t, const char *what, const char *remedy, gm_error *error)
 {
     char path[GM_RUN_PATH + 64];
+    if (!t->run) /* an estimate */
+        return gm_error_set(error, GM_DIVERGED, "step %lld: %s NaN or infinity; %s", (long long)t->step, what, remedy);
     gm_run_path(t->run->folder, "checkpoint.safetensors", path);
     return gm_error_set(error, GM_DIVERGED,
                         "step %lld (epoch %lld): %s NaN or infinity; %s; the last good checkpoint is %s "
@@ -375,6 +391,36 @@ static gm_status train_step(gm_trainer *t, const int64_t *rows, gm_error *error)
     t->sums.seconds += seconds;
     t->sums.data_wait += data_wait;
     t->sums.constant_columns = result.constant_columns;
+    return GM_OK;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+gm_status gm_trainer_estimate(gm_trainer *t, FILE *out, gm_error *error)
+{
+    enum { MOST = 99 };
+    static const double long_enough = 1; /* seconds */
+    double seconds[MOST];
+    int steps = 0;
+    gm_shuffle((uint64_t)t->config->seed, t->epoch, t->order, t->dataset->train.rows);
+    gm_status status = train_step(t, t->order, error); /* warms the caches up and touches all memory */
+    for (const double begin = now(); status == GM_OK && steps < MOST && (!steps || now() - begin < long_enough);) {
+        const double before = now();
+        status = train_step(t, t->order + (steps + 1) % t->steps_per_epoch * t->batch, error);
+        seconds[steps++] = now() - before;
+    }
+    if (status != GM_OK)
+        return status;
+    qsort(seconds, (size_t)steps, sizeof *seconds, ascending);
+    const double a_step = seconds[steps / 2];
+    char all[64];
+    gm_format_duration(all, sizeof all, a_step * (double)t->steps);
+    fprintf(out, "time: %.1f ms a step (the median of %d), %s in all, without the evaluation\n", 1e3 * a_step, steps,
+            all);
     return GM_OK;
 }
 

@@ -25,6 +25,10 @@ double gm_trainer_seconds(const gm_trainer *trainer); /* that the run took, savi
 /* Prints shapes, parameters, memory and operations of a run. */
 void gm_trainer_describe(const gm_trainer *trainer, FILE *out);
 
+/* Takes steps for about a second and prints how long a run would take. The weights change by these steps: the trainer
+ * is only good for gm_trainer_destroy() then. Errors: GM_DIVERGED, as of gm_trainer_run(). */
+gm_status gm_trainer_estimate(gm_trainer *trainer, FILE *out, gm_error *error);
+
 /* Takes weights, optimiser and position from the checkpoint of a run with the same configuration; gm_trainer_run() then
  * goes on as if it had not stopped, bit for bit if *isa, the instruction set that wrote it (GM_ISA_AUTO: not known), is
  * that of the context. Only the number of epochs may differ, which changes the rates to come. Errors: GM_BAD_DATA;
