@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "core/core.h"
-#include "core/topology.h"
+#include "core/threads.h"
 
 static const size_t default_workspace_a_thread = 2 << 20;
 
@@ -33,57 +33,9 @@ static gm_status choose_isa(gm_isa asked, gm_isa *isa)
     return GM_OK;
 }
 
-/* OMP_NUM_THREADS may be a list, one number a nesting level; the first one counts. */
-static gm_status threads_from_environment(int32_t *threads)
-{
-    const char *text = getenv("OMP_NUM_THREADS");
-    *threads = 0;
-    if (!text || !*text)
-        return GM_OK;
-    char *end;
-    const long value = strtol(text, &end, 10);
-    while (*end == ' ')
-        end++;
-    if (end == text || (*end && *end != ',') || value < 1 || value > GM_MOST_THREADS)
-        return GM_INVALID_ENVIRONMENT;
-    *threads = (int32_t)value;
-    return GM_OK;
-}
-
-static gm_status choose_threads(const gm_context_options *options, gm_context *context)
-{
-    if (options->threads < 0 || options->threads > GM_MOST_THREADS)
-        return GM_INVALID_ARGUMENT;
-    context->threads = 1;
-    context->threads_source = "serial";
-    if (options->threading == GM_THREADING_SERIAL)
-        return GM_OK;
-#ifndef _OPENMP
-    if (options->threading == GM_THREADING_OPENMP)
-        return GM_OK;
-#endif
-    if (options->threads > 0) {
-        context->threads = options->threads;
-        context->threads_source = "options";
-        return GM_OK;
-    }
-    const gm_status status = threads_from_environment(&context->threads);
-    if (status != GM_OK)
-        return status;
-    if (context->threads > 0) {
-        context->threads_source = "OMP_NUM_THREADS";
-        return GM_OK;
-    }
-    const int32_t cores = gm_physical_cores(), quota = (int32_t)gm_cpu_quota();
-    context->threads = gm_cpu_quota() > 0 && quota < cores ? (quota < 1 ? 1 : quota) : cores;
-    context->threads_source = context->threads < cores ? "cgroup quota" : "physical cores";
-    return GM_OK;
-}
-
 static gm_status check_options(const gm_context_options *options)
 {
-    if (!gm_options_valid(options->size, sizeof *options) || options->threading < GM_THREADING_OPENMP ||
-        options->threading > GM_THREADING_INJECTED)
+    if (!gm_options_valid(options->size, sizeof *options) || !gm_threading_name(options->threading))
         return GM_INVALID_ARGUMENT;
     if (options->threading == GM_THREADING_INJECTED && (!options->parallel_for || options->threads < 1))
         return GM_INVALID_ARGUMENT;
@@ -105,15 +57,14 @@ gm_status gm_context_create(const gm_context_options *options, gm_context **cont
     if (!created)
         return GM_OUT_OF_MEMORY;
     created->core_type = gm_cpu_core_type();
-    created->threading = options->threading;
-    created->parallel_for = options->parallel_for;
-    created->pool = options->pool;
     status = choose_isa(options->isa, &created->isa);
     if (status == GM_OK)
-        status = choose_threads(options, created);
+        status = gm_threads_choose(options, created);
     if (status == GM_OK)
         status = gm_context_reserve(
             created, options->workspace ? options->workspace : default_workspace_a_thread * (size_t)created->threads);
+    if (status == GM_OK)
+        status = gm_threads_start(options, created);
     if (status != GM_OK) {
         gm_context_destroy(created);
         return status;
@@ -127,6 +78,7 @@ void gm_context_destroy(gm_context *context)
 {
     if (!context)
         return;
+    gm_threads_end(context);
     gm_memory_unmap(context->workspace, context->workspace_size);
     free(context);
 }
@@ -134,6 +86,11 @@ void gm_context_destroy(gm_context *context)
 gm_isa gm_context_isa(const gm_context *context)
 {
     return context->isa;
+}
+
+gm_threading gm_context_threading(const gm_context *context)
+{
+    return context->threading;
 }
 
 int32_t gm_context_threads(const gm_context *context)

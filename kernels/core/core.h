@@ -14,9 +14,9 @@ struct gm_context {
     gm_threading threading;
     int32_t threads;
     const char *threads_source;
-    gm_parallel_for_fn parallel_for;
-    void *pool;
-    bool in_parallel; /* a chunk is running: further loops run serially */
+    gm_parallel_for_fn parallel_for; /* of more than one thread */
+    void *pool;                      /* handed to parallel_for */
+    bool in_parallel;                /* a chunk is running: further loops run serially */
     struct gm_kernels kernels;
     char *workspace; /* aligned to 2 MiB */
     size_t workspace_size, workspace_used;
@@ -76,6 +76,9 @@ void gm_memory_unmap(void *memory, size_t bytes);
 /* Runs body for each chunk on the context's threads. The same chunks run whatever the number of threads is, so that
  * results depend on the chunks alone. */
 void gm_parallel(gm_context *context, int64_t chunks, gm_chunk_body body, void *arg);
+
+/* Runs body for each chunk in order, as worker 0. */
+void gm_run_serially(int64_t chunks, gm_chunk_body body, void *arg);
 
 /* GM_OK if a [rows, cols] matrix of 4-byte elements with this leading dimension is addressable. Empty matrices need no
  * pointer. */

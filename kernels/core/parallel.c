@@ -1,16 +1,10 @@
-#include <stdatomic.h>
-#include <unistd.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
 
 #include "core/core.h"
 
-/* Rounding and flush-to-zero state, which OpenMP's workers do not take over from the thread that starts a region. */
+/* Rounding and flush-to-zero state, which workers do not take over from the thread that starts a region. */
 static inline uint64_t float_state(void)
 {
 #if defined(__x86_64__)
@@ -37,40 +31,11 @@ static inline void set_float_state(uint64_t state)
 #endif
 }
 
-static void run_serially(int64_t chunks, gm_chunk_body body, void *arg)
+void gm_run_serially(int64_t chunks, gm_chunk_body body, void *arg)
 {
     for (int64_t chunk = 0; chunk < chunks; chunk++)
         body(arg, chunk, 0);
 }
-
-#ifdef _OPENMP
-/* The process in which OpenMP first ran; a child forked from it has no workers, and libgomp would wait for them. */
-static _Atomic(pid_t) openmp_process;
-
-static bool openmp_usable(void)
-{
-    const pid_t self = getpid();
-    pid_t expected = 0;
-    return atomic_compare_exchange_strong(&openmp_process, &expected, self) || expected == self;
-}
-
-static void run_openmp(int32_t threads, int64_t chunks, gm_chunk_body body, void *arg)
-{
-    const uint64_t state = float_state();
-    _Atomic int64_t next = 0;
-    /* Always the whole team: libgomp ends and restarts threads when the size changes from region to region. */
-#pragma omp parallel num_threads(threads)
-    {
-        const uint64_t own = float_state();
-        set_float_state(state);
-        const int worker = omp_get_thread_num();
-        int64_t chunk;
-        while ((chunk = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed)) < chunks)
-            body(arg, chunk, worker);
-        set_float_state(own);
-    }
-}
-#endif
 
 struct state_carrier {
     gm_chunk_body body;
@@ -90,20 +55,12 @@ static void run_with_state(void *arg, int64_t chunk, int worker)
 void gm_parallel(gm_context *context, int64_t chunks, gm_chunk_body body, void *arg)
 {
     if (chunks <= 1 || context->threads == 1 || context->in_parallel) {
-        run_serially(chunks, body, arg);
+        gm_run_serially(chunks, body, arg);
         return;
     }
+    struct state_carrier carrier = {body, arg, float_state()};
     context->in_parallel = true;
-    if (context->threading == GM_THREADING_INJECTED) {
-        struct state_carrier carrier = {body, arg, float_state()};
-        context->parallel_for(context->pool, chunks, run_with_state, &carrier);
-#ifdef _OPENMP
-    } else if (context->threading == GM_THREADING_OPENMP && openmp_usable()) {
-        run_openmp(context->threads, chunks, body, arg);
-#endif
-    } else {
-        run_serially(chunks, body, arg);
-    }
+    context->parallel_for(context->pool, chunks, run_with_state, &carrier);
     context->in_parallel = false;
 }
 

@@ -40,6 +40,8 @@ const char *gm_status_string(gm_status status)
         return "diverged";
     case GM_INTERRUPTED:
         return "interrupted";
+    case GM_UNKNOWN_THREADING:
+        return "unknown threading, or not in this build";
     }
     return "unknown status";
 }

@@ -53,6 +53,7 @@ gm_status gm_command_info(int argc, char **argv, gm_error *error)
     print_bytes("L1d", cpu.l1d_bytes, ", ");
     print_bytes("L2", cpu.l2_bytes, ", ");
     print_bytes("L3", cpu.l3_bytes, "\n");
+    printf("threading: %s\n", gm_threading_name(gm_context_threading(context)));
     printf("threads: %d (from: %s)\n", gm_context_threads(context), gm_context_threads_source(context));
     printf("cores: %d physical, %d logical", cpu.physical_cores, cpu.logical_cpus);
     if (cpu.quota_cpus > 0)

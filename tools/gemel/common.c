@@ -74,6 +74,9 @@ gm_status gm_command_context(const gm_common_options *common, gm_context **conte
     case GM_INVALID_ENVIRONMENT:
         return gm_error_set(error, status, "OMP_NUM_THREADS=%s: not a positive number; correct or unset it",
                             getenv("OMP_NUM_THREADS"));
+    case GM_UNKNOWN_THREADING:
+        return gm_error_set(error, status, "GEMEL_THREADING=%s: no such threading; available here: pool, %sserial",
+                            getenv("GEMEL_THREADING"), gm_threading_available(GM_THREADING_OPENMP) ? "openmp, " : "");
     default:
         return gm_error_set(error, status, "cannot start the threads and their workspace: %s",
                             gm_status_string(status));

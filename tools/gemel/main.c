@@ -37,6 +37,7 @@ static int exit_code(gm_status status)
     case GM_UNKNOWN_ISA:
     case GM_UNAVAILABLE_ISA:
     case GM_INVALID_ENVIRONMENT:
+    case GM_UNKNOWN_THREADING:
         return EXIT_USAGE;
     case GM_BAD_DATA:
         return EXIT_DATA;
