@@ -1,13 +1,27 @@
-"""gm_barlow_loss_f32, forward and backward, against the loss as its formula reads on Debian's OpenBLAS."""
+"""gm_barlow_loss_f32, forward and backward, against the loss as its formula reads on Debian's OpenBLAS, and against PyTorch:
+the usual code and the dual form by hand, each as it is and compiled."""
 from blas import blas_peer
 from measure import Row, interleave
-from peer import PROGRAMS, Peer, threads_environment
+from peer import PROGRAMS, Peer, check_agreement, gemel_info, threads_environment, torch_peer
 
-SHAPES = [(256, 8192), (32, 8192), (1024, 2048), (256, 256), (2048, 8192)]
+SHAPES = [(256, 256), (512, 512), (2048, 512), (64, 2048), (256, 2048), (1024, 2048), (32, 8192), (128, 8192), (256, 8192),
+          (1024, 8192), (2048, 8192)]
 QUICK = [(256, 8192), (32, 8192), (256, 256)]
-GOALS = {(256, 8192): 10.0}
 # C alone would take 16 GiB here.
 LARGE, LARGE_BYTES = (32, 65536), 100e6
+
+USUAL_GOALS, USUAL_GOAL = {(256, 8192): 120.0, (32, 8192): 1500.0, (2048, 8192): 7.0}, 1.5
+COMPILED_GOALS = {(256, 8192): 60.0}
+PEAK_GOAL, PEAK_FROM = 0.85, 256  # the lesser of n and d from which arithmetic decides
+
+
+def dual_goal(n, d):
+    return 3.0 if 8 * n <= d else 2.5 if 2 * n < d else None
+
+
+def memory_limit(n, d, threads):
+    """Two matrices of n^2 floats, or 256 rows of C, whichever form is at home; statistics; 6 MB a thread."""
+    return (8 * n * n if n < 0.9 * d else 1024 * d) + 64 * d + 6e6 * threads
 
 
 def ours(threads):
@@ -19,13 +33,12 @@ def naive(threads):
     return blas_peer("barlow_naive", "openblas-debian", threads, OMP_WAIT_POLICY="passive")
 
 
-def check_agreement(mine, theirs, shape):
-    """Both sides must do the same work: a fast wrong answer is no answer."""
-    for what in ("loss", "gradient"):
-        request = f"{what} {shape[0]} {shape[1]}"
-        one, other = mine.need(request), theirs.ask(request)
-        if other is not None and abs(one - other) > 1e-4 * abs(other):
-            raise SystemExit(f"barlow: {request}: ours {one:.9g}, naive {other:.9g}")
+def peers_of(threads, quick):
+    forms = {"torch": ["usual"], "torch-dual": ["dual"]}
+    if not quick:
+        forms |= {"torch-compiled": ["usual", "compiled"], "torch-dual-compiled": ["dual", "compiled"]}
+    return {"naive-openblas": naive(threads),
+            **{name: torch_peer("barlow_torch.py", *form, threads=threads) for name, form in forms.items()}}
 
 
 def peak_bytes(peer, shape, times=3):
@@ -39,23 +52,56 @@ def peak_bytes(peer, shape, times=3):
     return values
 
 
-def shape_rows(shape, threads):
+def torch_peak_bytes(form, shape, threads):
+    peer = torch_peer("barlow_torch.py", form, threads=threads)
+    peer.ask("loss 8 8")  # loads what PyTorch is made of
+    return peak_bytes(peer, shape, times=1)
+
+
+def time_rows(shape, threads, quick):
     n, d = shape
-    mine, theirs = ours(threads), naive(threads)
-    check_agreement(mine, theirs, shape)
-    costs = interleave({"ours": lambda: mine.need(f"time {n} {d}"), "naive": lambda: theirs.ask(f"time {n} {d}")})
-    mine.close()
-    theirs.close()
-    yield Row(f"loss-{n}x{d}/t{threads}", costs["ours"], {"naive-openblas": costs["naive"]}, goal=GOALS.get(shape))
-    yield Row(f"memory-{n}x{d}/t{threads}", peak_bytes(ours(threads), shape),
-              {"naive-openblas": peak_bytes(naive(threads), shape)}, unit="B", is_reference=False)
+    case = f"loss-{n}x{d}/t{threads}"
+    mine, peers, peak = ours(threads), peers_of(threads, quick), Peer([PROGRAMS / "fma_peak"])
+    for peer in peers.values():
+        for what in ("loss", "gradient"):
+            check_agreement(mine, peer, f"{what} {n} {d}")
+    isa, request, flops = gemel_info()["isa"], f"time {n} {d}", 6.0 * n * d * min(n, d)
+    costs = interleave({"ours": lambda: mine.need(request), "limit": lambda: flops / peak.need(f"{isa} {threads}"),
+                        **{name: lambda peer=peer: peer.ask(request) for name, peer in peers.items()}})
+    for peer in (mine, peak, *peers.values()):
+        peer.close()
+    limit, seconds = costs.pop("limit"), costs.pop("ours")
+    yield Row(case, seconds, costs, limit=limit)
+    yield Row(f"{case}/usual", seconds, {"torch": costs["torch"]}, goal=USUAL_GOALS.get(shape, USUAL_GOAL),
+              is_reference=False)
+    if shape in COMPILED_GOALS and "torch-compiled" in costs:
+        yield Row(f"{case}/compiled", seconds, {"torch-compiled": costs["torch-compiled"]}, goal=COMPILED_GOALS[shape],
+                  is_reference=False)
+    if dual_goal(n, d):
+        yield Row(f"{case}/dual", seconds, {name: costs[name] for name in costs if "dual" in name}, goal=dual_goal(n, d),
+                  is_reference=False)
+    if min(n, d) >= PEAK_FROM:
+        yield Row(f"{case}/peak", seconds, {"fma-peak": limit}, goal=PEAK_GOAL, is_reference=False)
+
+
+def memory_rows(shape, threads):
+    n, d = shape
+    case, mine = f"memory-{n}x{d}/t{threads}", peak_bytes(ours(threads), shape)
+    yield Row(case, mine, {"naive-openblas": peak_bytes(naive(threads), shape),
+                           "torch": torch_peak_bytes("usual", shape, threads),
+                           "torch-dual": torch_peak_bytes("dual", shape, threads)},
+              unit="B", is_reference=False)
+    yield Row(f"{case}/limit", mine, {"limit": [memory_limit(n, d, threads)] * len(mine)}, unit="B", goal=1.0,
+              is_reference=False)
 
 
 def rows(selection):
     for threads in selection.thread_counts():
         for shape in QUICK if selection.quick else SHAPES:
             if selection.wants(f"loss-{shape[0]}x{shape[1]}/t{threads}"):
-                yield from shape_rows(shape, threads)
+                yield from time_rows(shape, threads, selection.quick)
+            if selection.wants(f"memory-{shape[0]}x{shape[1]}/t{threads}"):
+                yield from memory_rows(shape, threads)
         case = f"memory-{LARGE[0]}x{LARGE[1]}/t{threads}"
         if selection.wants(case):
             yield Row(case, peak_bytes(ours(threads), LARGE), {"limit": [LARGE_BYTES] * 3}, unit="B", goal=1.0,

@@ -1,11 +1,10 @@
 """gm_gemm_f32 on the shapes of sgemm_grid.csv against the BLAS libraries and against the machine's limits."""
 import dataclasses
-import subprocess
 
 import gemm_plot
 from blas import LIBRARIES, blas_peer
 from measure import Row, interleave
-from peer import GEMEL, PROGRAMS, SOURCE, Peer, threads_environment
+from peer import PROGRAMS, SOURCE, Peer, gemel_info, threads_environment
 
 QUICK = {"N N 8 8 8", "N N 64 64 64", "N N 256 256 256", "N N 1024 1024 1024", "T N 1024 1024 1024",
          "N T 1024 1024 1024", "T T 1024 1024 1024", "N T 512 512 784", "T N 2048 2048 256", "N N 12544 64 576",
@@ -59,12 +58,6 @@ def grid(quick):
     for line in (SOURCE / "bench/sgemm_grid.csv").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#") and (not quick or line in QUICK):
             yield Shape(line)
-
-
-def described():
-    """The lines "key: value" of gemel info."""
-    text = subprocess.run([GEMEL, "info"], check=True, capture_output=True, text=True).stdout
-    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
 def gemel_peer(threads, **environment):
@@ -158,14 +151,14 @@ def notes(selection):
     """Lines for the top of the output."""
     if selection.only:
         return
-    info = described()
+    info = gemel_info()
     team = Team(max(selection.thread_counts(1, 2)), info["isa"], info["available"].split())
     yield from team.describe()
     team.close()
 
 
 def rows(selection):
-    info = described()
+    info = gemel_info()
     counts = selection.thread_counts(*((2,) if selection.quick else (1, 2)))
     teams = [Team(threads, info["isa"], info["available"].split()) for threads in counts]
     for shape in grid(selection.quick):

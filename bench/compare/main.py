@@ -8,7 +8,7 @@ import plot
 import report
 from measure import Selection
 
-AREAS = ("gemm", "barlow", "train-mlp")
+AREAS = ("gemm", "barlow", "normalization", "train-mlp")
 
 
 def parse():

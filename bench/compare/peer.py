@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = SOURCE / "build-bench"
@@ -25,20 +26,27 @@ class Peer:
     def __init__(self, command, **environment):
         self.command = [str(word) for word in command]
         self.environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
-        self.process = None
+        self.process = self.errors = None
         self.absent = False
         self.reason = None
 
     def start(self):
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(self.command, env=self.environment, text=True, bufsize=1,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.running.add(self.process)
 
+    def give_up(self, reason):
+        self.reason, self.absent = reason, True
+
     def ask(self, request):
+        try:
+            if not self.process and not self.absent:
+                self.start()
+        except FileNotFoundError as error:
+            self.give_up(error.strerror)
         if self.absent:
             return None
-        if not self.process:
-            self.start()
         self.process.send_signal(signal.SIGCONT)
         try:
             print(request, file=self.process.stdin, flush=True)
@@ -47,9 +55,9 @@ class Peer:
             answer = ""
         if not answer:
             self.process.wait()
-            self.reason = self.process.stderr.read().strip() or f"ended with {self.process.returncode}"
             self.running.remove(self.process)
-            self.absent = True
+            self.errors.seek(0)
+            self.give_up((self.errors.read().strip().splitlines() or [f"status {self.process.returncode}"])[-1])
             return None
         self.process.send_signal(signal.SIGSTOP)
         return float(answer)
@@ -74,6 +82,7 @@ class Peer:
             self.process.stdin.close()
             self.process.wait()
             self.running.remove(self.process)
+            self.errors.close()
             self.process = None
 
 
@@ -87,3 +96,21 @@ def threads_environment(threads):
     """What tells each library how many threads to use."""
     return {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS",
                                        "MKL_NUM_THREADS")}
+
+
+def gemel_info():
+    """The lines "key: value" of gemel info."""
+    text = subprocess.run([GEMEL, "info"], check=True, capture_output=True, text=True).stdout
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+
+
+def torch_peer(script, *arguments, threads):
+    """A program of bench/peers on PyTorch."""
+    return Peer([PEERS / "bin/python", SOURCE / "bench/peers" / script, *arguments], **threads_environment(threads))
+
+
+def check_agreement(mine, theirs, request, tolerance=1e-4):
+    """Both must do the same work: a fast wrong answer is no answer."""
+    one, other = mine.need(request), theirs.ask(request)
+    if other is not None and abs(one - other) > tolerance * abs(other):
+        raise SystemExit(f"{theirs.command}: {request}: {other:.9g}, ours {one:.9g}")

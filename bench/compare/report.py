@@ -22,7 +22,7 @@ def number(value, digits=2):
 
 class Table:
     """Rows as lines under a heading."""
-    columns = "{:28} {:>10}  {:26} {:{}} {:>6} {:>14} {:>8} {:>5} {}"
+    columns = "{:36} {:>10}  {:28} {:{}} {:>6} {:>14} {:>8} {:>5} {}"
 
     def __init__(self):
         self.width = None  # of the column that differs between areas

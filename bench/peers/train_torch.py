@@ -1,4 +1,4 @@
-"""The training of a run's config.json in PyTorch. Usage: train_torch.py CONFIG.json THREADS
+"""The training of a run's config.json in PyTorch. Usage: train_torch.py CONFIG.json, with OMP_NUM_THREADS threads.
 
 Request: a number of steps; answer: their seconds, with everything that a step needs: picking the samples, two augmented
 views made on the whole batch at once, forward, loss, backward, optimiser. The same sizes, batch, optimiser, schedule's cost
@@ -19,7 +19,6 @@ IMAGES = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"
 
 with open(sys.argv[1], encoding="utf-8") as file:
     config = json.load(file)
-torch.set_num_threads(int(sys.argv[2]))
 torch.manual_seed(config["seed"])
 with gzip.open(IMAGES) as file:
     pixels = torch.from_numpy(np.frombuffer(file.read(), np.uint8, offset=16).copy())
