@@ -199,7 +199,10 @@ static const product shapes[] = {
     {257, 129, 384, false, true, 5, 2, -0.5f}, {300, 10, 512, false, false, 0, 1, 0},
     {6, 700, 300, false, false, 0, 1, 1},      {40, 500, 1100, true, false, 0, 1, 0},
     {33, 5000, 40, true, false, 0, 1, 0},      {2000, 17, 33, false, true, 0, 1, 0},
-    {20, 5000, 300, false, false, 1, 1.5f, 1},
+    {20, 5000, 300, false, false, 1, 1.5f, 1}, {1, 700, 200, false, false, 0, 1, 0},
+    {2, 350, 801, true, false, 3, -1, 2},      {40, 20, 1024, false, false, 0, 1, 0},
+    {1024, 70, 30, true, false, 0, 2, 1},      {1500, 64, 70, false, false, 1, 1, 0},
+    {90, 1024, 100, false, false, 0, 1, 0},
 };
 
 static void run_shapes(fill_row fill)
@@ -336,9 +339,9 @@ END_TEST
 START_TEST(bits_do_not_depend_on_threads)
 {
     static const int32_t threads[] = {1, 2, 3, 7};
-    static const product cases[] = {{300, 513, 700, false, true, 0, 1, 0},
-                                    {1000, 70, 300, true, false, 0, 1, 0},
-                                    {20, 9000, 300, false, false, 0, 1, 0}};
+    static const product cases[] = {{300, 513, 700, false, true, 0, 1, 0},  {1000, 70, 300, true, false, 0, 1, 0},
+                                    {20, 9000, 300, false, false, 0, 1, 0}, {5000, 100, 400, false, false, 0, 1, 0},
+                                    {700, 200, 500, false, true, 0, 1, 0},  {2, 5000, 900, false, false, 0, 1, 0}};
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         for (size_t s = 0; s < sizeof cases / sizeof *cases; s++) {

@@ -116,6 +116,8 @@ gm_status gm_check_matrix(int64_t rows, int64_t cols, const void *data, int64_t 
         return GM_OK;
     if (!data)
         return GM_INVALID_ARGUMENT;
-    const int64_t most_elements = INT64_MAX / (int64_t)sizeof(double);
-    return rows > most_elements / ld ? GM_SIZE_OVERFLOW : GM_OK;
+    int64_t bytes;
+    return __builtin_mul_overflow(rows, ld, &bytes) || __builtin_mul_overflow(bytes, (int64_t)sizeof(double), &bytes)
+               ? GM_SIZE_OVERFLOW
+               : GM_OK;
 }

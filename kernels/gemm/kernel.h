@@ -20,8 +20,13 @@ struct gm_gemm_loss_slots {
 
 struct gm_gemm_block {
     int64_t rows, cols, depth;
-    const float *a, *b; /* packed */
-    int64_t ldb;        /* 0; or, of whole panels, b as it is stored: row-major with this leading dimension */
+    const float *a; /* packed, or with lda as it is stored: by rows [rows, depth], or transposed [depth, rows] */
+    int64_t lda;
+    bool a_transposed;
+    const float *b;                      /* packed; or NULL, then */
+    const struct gm_gemm_source *source; /* op(B) as it is stored, from this column and this k on, */
+    int64_t source_col, source_k;
+    float *panel; /* packed panel by panel into nr depth + slack floats */
     float *c;
     int64_t ldc;
     float alpha, beta;
@@ -32,7 +37,8 @@ struct gm_gemm_block {
 struct gm_gemm_kernels {
     const char *name;
     int64_t mr, nr, slack;
-    int64_t depth; /* most k in one block */
+    int64_t depth;       /* most k in one block */
+    int64_t least_panel; /* floats of a panel's buffer, whatever the depth */
 
     /* Rows [row, row + rows) and columns [col, col + cols) of op(A) and op(B), k in [first, first + depth). col and the
      * place in `packed` belong to a panel's beginning. */

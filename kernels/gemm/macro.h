@@ -2,7 +2,9 @@
 #ifndef GEMEL_GEMM_MACRO_H
 #define GEMEL_GEMM_MACRO_H
 
+#include "gemm/few_rows.h"
 #include "gemm/kernel.h"
+#include "gemm/pack.h"
 #include "gemm/tile.h"
 
 /* Turns one row of a finished tile from X into 2 lambda X and returns the sum of X^2, both without the diagonal, whose
@@ -35,33 +37,77 @@ static inline void loss_tile(const struct gm_gemm_loss_slots *s, int64_t i, int6
     }
 }
 
+/* Where the tile t that begins with row i finds A. */
+static inline const float *tile_rows(const struct gm_gemm_block *x, int64_t t, int64_t i)
+{
+    if (!x->lda)
+        return x->a + t * TILE_ROWS * x->depth;
+    return x->a + (x->a_transposed ? i : i * x->lda);
+}
+
+/* Rows of A in place that lie a multiple of 4 KiB apart share one set of the first-level cache, which holds 8 lines. */
+static inline bool rows_clash(const struct gm_gemm_block *x)
+{
+    return x->lda % 1024 == 0 && x->lda && !x->a_transposed && TILE_ROWS > 8;
+}
+
+/* One panel of B times all rows. B in place is packed by the first tile that reads it. */
+static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
+{
+    const bool clash = rows_clash(x);
+    const int64_t row_tiles = gm_gemm_row_tiles(x->rows, clash ? TILE_ROWS / 2 : TILE_ROWS);
+    const int64_t base = row_tiles == 1 ? x->rows : x->rows / row_tiles, longer = x->rows - base * row_tiles;
+    const int64_t cols = x->cols - j < TILE_COLS ? x->cols - j : TILE_COLS;
+    const int64_t vecs = (cols + VEC_LANES - 1) / VEC_LANES;
+    const bool by_rows = x->lda && !x->a_transposed;
+    bool in_place = false;
+    if (x->source) {
+        in_place = x->source->kind == GM_GEMM_PLAIN && !x->source->transposed;
+        if (!in_place)
+            pack_b(x->source, x->source_col + j, cols, x->source_k, x->depth, x->panel);
+    }
+    struct tile tile = {
+        .depth = x->depth,
+        .lda = x->lda ? x->lda : TILE_ROWS,
+        .b = x->source ? x->panel : x->b + j * x->depth,
+        .ldb = vecs * VEC_LANES,
+        .kept = x->panel,
+        .ldkept = in_place && row_tiles > 1 ? vecs * VEC_LANES : 0,
+        .ldc = x->ldc,
+        .cols = cols,
+        .alpha = x->alpha,
+        .beta = x->beta,
+    };
+    if (in_place) {
+        tile.b = x->source->data + x->source_k * x->source->ld + x->source_col + j;
+        tile.ldb = x->source->ld;
+    }
+    for (int64_t t = 0, i = 0, rows; t < row_tiles; t++, i += rows) {
+        rows = base + (t < longer);
+        if (j >= i + rows - 1 + x->skip_from)
+            continue;
+        tile.a = tile_rows(x, t, i);
+        tile.next_a = tile_rows(x, t, clash ? i : i + rows);
+        tile.c = x->c + i * x->ldc + j;
+        tile_of[by_rows][in_place][rows][vecs](&tile);
+        if (in_place) {
+            in_place = false;
+            tile.b = x->panel;
+            tile.ldb = vecs * VEC_LANES;
+        }
+        if (x->loss)
+            loss_tile(x->loss, i, rows, j, cols, tile.c, x->ldc);
+    }
+}
+
 static void multiply(const struct gm_gemm_block *x)
 {
-    const int64_t row_tiles = gm_gemm_row_tiles(x->rows, TILE_ROWS);
-    for (int64_t j = 0; j < x->cols; j += TILE_COLS) {
-        const int64_t cols = x->cols - j < TILE_COLS ? x->cols - j : TILE_COLS;
-        const int64_t vecs = (cols + VEC_LANES - 1) / VEC_LANES;
-        for (int64_t t = 0; t < row_tiles; t++) {
-            const int64_t i = gm_gemm_share(x->rows, row_tiles, t);
-            const int64_t rows = gm_gemm_share(x->rows, row_tiles, t + 1) - i;
-            if (j >= i + rows - 1 + x->skip_from)
-                continue;
-            const struct tile tile = {
-                .depth = x->depth,
-                .a = x->a + t * TILE_ROWS * x->depth,
-                .b = x->b + (x->ldb ? j : j * x->depth),
-                .ldb = x->ldb ? x->ldb : vecs * VEC_LANES,
-                .c = x->c + i * x->ldc + j,
-                .ldc = x->ldc,
-                .cols = cols,
-                .alpha = x->alpha,
-                .beta = x->beta,
-            };
-            tile_of[rows][vecs](&tile);
-            if (x->loss)
-                loss_tile(x->loss, i, rows, j, cols, tile.c, x->ldc);
-        }
+    if (few_rows_pay(x)) {
+        multiply_few_rows(x);
+        return;
     }
+    for (int64_t j = 0; j < x->cols; j += TILE_COLS)
+        multiply_panel(x, j);
 }
 
 #endif

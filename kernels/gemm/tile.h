@@ -21,7 +21,11 @@ enum { TILE_COLS = TILE_VECS * VEC_LANES };
 struct tile {
     int64_t depth;
     const float *a, *b;
-    int64_t ldb; /* from one k to the next */
+    const float *next_a; /* of the tile after this one */
+    int64_t lda;         /* by rows: from one row to the next; else from one k to the next, rows being neighbours */
+    int64_t ldb;         /* from one k to the next */
+    float *kept;         /* of B in place: where its vectors go, so that the next tiles find them packed */
+    int64_t ldkept;      /* from one k to the next; 0 if nobody wants them */
     float *c;
     int64_t ldc;
     int64_t cols; /* more than vecs - 1 vectors of them */
@@ -53,9 +57,38 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
     }
 }
 
-static inline __attribute__((always_inline)) void multiply_tile(int rows, int vecs, const struct tile *t)
+/* Strides are too long for the hardware to foresee: lines are asked for so many steps of k ahead, the time of an access
+ * to memory; rows of A in place a tile ahead, a line of each row at once. */
+enum { AHEAD = 24, LINE = 16 };
+
+/* Rows of A that one pointer reaches: it, one and two leading dimensions further are addresses that x86 can form. */
+enum { POINTER_ROWS = 3, ROW_POINTERS = (TILE_ROWS + POINTER_ROWS - 1) / POINTER_ROWS };
+
+/* One step of k with A as it is stored, its rows running along k. */
+static inline __attribute__((always_inline)) void step_by_rows(int rows, int vecs, const float *row[ROW_POINTERS],
+                                                               int64_t lda, const vec *right,
+                                                               vec sum[TILE_ROWS][TILE_VECS])
 {
-    vec sum[TILE_ROWS][TILE_VECS];
+    GM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        const vec left = vec_set(row[i / POINTER_ROWS][i % POINTER_ROWS * lda]);
+        GM_UNROLL
+        for (int v = 0; v < vecs; v++)
+            sum[i][v] = vec_fma(left, right[v], sum[i][v]);
+    }
+    GM_UNROLL
+    for (int i = 0; i < rows; i += POINTER_ROWS) {
+        row[i / POINTER_ROWS]++;
+        /* The compiler would rather have a pointer a row, and no registers for them. */
+        __asm__("" : "+r"(row[i / POINTER_ROWS]));
+    }
+}
+
+/* by_rows: A as it is stored with rows along k. in_place: B as it is stored, masked in its last vector, and kept. */
+static inline __attribute__((always_inline)) void multiply_tile(int rows, int vecs, bool by_rows, bool in_place,
+                                                                const struct tile *t)
+{
+    vec sum[TILE_ROWS][TILE_VECS], right[TILE_VECS];
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         __builtin_prefetch(t->c + i * t->ldc, 1, 2);
@@ -65,12 +98,40 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, int ve
             sum[i][v] = vec_zero();
     }
 
-    const float *a = t->a, *b = t->b;
-    const int64_t ldb = t->ldb;
+    const float *a = t->a, *b = t->b, *row[ROW_POINTERS];
+    float *kept = t->kept;
+    const int64_t lda = t->lda, ldb = t->ldb, ldkept = t->ldkept, last = t->cols - (vecs - 1) * VEC_LANES;
+    GM_UNROLL
+    for (int i = 0; i < rows; i += POINTER_ROWS)
+        row[i / POINTER_ROWS] = a + i * lda;
     for (int64_t k = t->depth; k > 0; k--) {
-        step(rows, vecs, a, b, sum);
-        a += TILE_ROWS;
+        if (in_place) {
+            GM_UNROLL
+            for (int col = 0; col < vecs * VEC_LANES; col += LINE)
+                __builtin_prefetch(b + AHEAD * ldb + col, 0, 3);
+            __builtin_prefetch(b + AHEAD * ldb + t->cols - 1, 0, 3);
+        }
+        if (!by_rows && lda != TILE_ROWS) {
+            __builtin_prefetch(a + AHEAD * lda + rows - 1, 0, 3);
+        } else if (by_rows && k % LINE == 0) {
+            GM_UNROLL
+            for (int i = 0; i < rows; i++)
+                __builtin_prefetch(t->next_a + (t->depth - k) + i * lda, 0, 3);
+        }
+        GM_UNROLL
+        for (int v = 0; v < vecs; v++) {
+            right[v] = in_place && v == vecs - 1 ? vec_load_n(b + v * VEC_LANES, last) : vec_load(b + v * VEC_LANES);
+            if (in_place)
+                vec_store(kept + v * VEC_LANES, right[v]);
+        }
+        if (by_rows)
+            step_by_rows(rows, vecs, row, lda, right, sum);
+        else
+            step(rows, vecs, a, right, sum);
+        a += lda;
         b += ldb;
+        if (in_place)
+            kept += ldkept;
     }
 
     const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f;
@@ -84,16 +145,24 @@ static inline __attribute__((always_inline)) void multiply_tile(int rows, int ve
         store_tile(rows, vecs, false, false, t, sum);
 }
 
-#define TILE(rows, vecs)                                                                                               \
-    static void tile_##rows##x##vecs(const struct tile *t)                                                             \
+#define TILE_OF(name, rows, vecs, by_rows, in_place)                                                                   \
+    static void name##_##rows##x##vecs(const struct tile *t)                                                           \
     {                                                                                                                  \
-        multiply_tile(rows, vecs, t);                                                                                  \
+        multiply_tile(rows, vecs, by_rows, in_place, t);                                                               \
     }
-#define TILES(rows) MICRO_VECS(TILE, rows)
+#define TILES_OF(rows, vecs)                                                                                           \
+    TILE_OF(tile, rows, vecs, false, false)                                                                            \
+    TILE_OF(tile_by_rows, rows, vecs, true, false)                                                                     \
+    TILE_OF(tile_in_place, rows, vecs, false, true)                                                                    \
+    TILE_OF(tile_by_rows_in_place, rows, vecs, true, true)
+#define TILES(rows) MICRO_VECS(TILES_OF, rows)
 MICRO_ROWS(TILES)
 
-#define TILE_ENTRY(rows, vecs) [rows][vecs] = tile_##rows##x##vecs,
+/* [by_rows][in_place][rows][vecs] */
+#define TILE_ENTRY(rows, vecs)                                                                                         \
+    [0][0][rows][vecs] = tile_##rows##x##vecs, [1][0][rows][vecs] = tile_by_rows_##rows##x##vecs,                      \
+    [0][1][rows][vecs] = tile_in_place_##rows##x##vecs, [1][1][rows][vecs] = tile_by_rows_in_place_##rows##x##vecs,
 #define TILE_ENTRIES(rows) MICRO_VECS(TILE_ENTRY, rows)
-static void (*const tile_of[TILE_ROWS + 1][TILE_VECS + 1])(const struct tile *) = {MICRO_ROWS(TILE_ENTRIES)};
+static void (*const tile_of[2][2][TILE_ROWS + 1][TILE_VECS + 1])(const struct tile *) = {MICRO_ROWS(TILE_ENTRIES)};
 
 #endif

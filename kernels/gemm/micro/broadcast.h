@@ -1,12 +1,8 @@
 /* One step of k where the machine broadcasts a float from memory as fast as it loads a vector. */
 
-static inline __attribute__((always_inline)) void step(int rows, int vecs, const float *a, const float *b,
+static inline __attribute__((always_inline)) void step(int rows, int vecs, const float *a, const vec *right,
                                                        vec sum[TILE_ROWS][TILE_VECS])
 {
-    vec right[TILE_VECS];
-    GM_UNROLL
-    for (int v = 0; v < vecs; v++)
-        right[v] = vec_load(b + v * VEC_LANES);
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         const vec left = vec_set(a[i]);

@@ -22,13 +22,9 @@ static inline void transpose(vec *x)
 
 /* A packed row of A is TILE_ROWS floats whatever `rows` is, so whole vectors of it are there to load. The compilers
  * turn the broadcast of a lane into a multiplication by lane. */
-static inline __attribute__((always_inline)) void step(int rows, int vecs, const float *a, const float *b,
+static inline __attribute__((always_inline)) void step(int rows, int vecs, const float *a, const vec *right,
                                                        vec sum[TILE_ROWS][TILE_VECS])
 {
-    vec right[TILE_VECS];
-    GM_UNROLL
-    for (int v = 0; v < vecs; v++)
-        right[v] = vec_load(b + v * VEC_LANES);
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         const vec left = vec_load(a + i / VEC_LANES * VEC_LANES);

@@ -1,0 +1,154 @@
+/* The way of small and narrow products: independent chunks of C. Whoever computes one packs B by the panel, into a
+ * buffer that stays in the first-level cache, if possible while its first tile computes; A is read where it is stored.
+ */
+#include "gemm/driver.h"
+
+/* Chunks for each thread, so that a thread that starts late or is interrupted delays the others little; but none of
+ * fewer multiply-adds than these. */
+enum { CHUNKS_A_THREAD = 4 };
+static const double least_chunk_work = 1 << 21;
+
+/* Floats of A for one chunk and block of k: they stay in the second-level cache while the panels of B pass. */
+enum { CHUNK_A_FLOATS = 64 << 10 };
+
+struct direct {
+    const struct gm_gemm_kernels *kernels;
+    const struct gm_gemm_product *product;
+    bool pack_a;
+    int64_t depth_blocks;
+    int64_t row_tiles, row_chunks; /* tiles are equally high but for one row */
+    int64_t panels, col_chunks;
+    int64_t packed_a, panel; /* floats of each worker */
+    float *workspace;
+};
+
+/* A that runs along its rows is read a line for each k. That is too much for the first-level cache if all lines fall
+ * into one set, and if many panels of B read them again. */
+static bool must_pack(const struct gm_gemm_kernels *kernels, const struct gm_gemm_product *p)
+{
+    enum { PANELS = 4 };
+    return p->a->kind != GM_GEMM_PLAIN || (p->a->transposed && (p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
+}
+
+static int64_t depth_blocks(const struct gm_gemm_kernels *kernels, int64_t k)
+{
+    return gm_max_i64(1, gm_ceil_div(k, kernels->depth));
+}
+
+static int64_t panel_floats(const struct gm_gemm_kernels *kernels, int64_t depth)
+{
+    return gm_round_up(gm_max_i64(kernels->nr * depth, kernels->least_panel) + kernels->slack, GM_CACHE_LINE);
+}
+
+static struct direct share_out(const gm_context *context, const struct gm_gemm_product *p)
+{
+    const struct gm_gemm_kernels *kernels = context->kernels.gemm;
+    struct direct d = {.kernels = kernels, .product = p, .pack_a = must_pack(kernels, p)};
+    d.depth_blocks = depth_blocks(kernels, p->k);
+    const int64_t depth = gm_max_i64(1, gm_ceil_div(p->k, d.depth_blocks));
+    d.row_tiles = gm_ceil_div(p->m, kernels->mr);
+    d.panels = gm_ceil_div(p->n, kernels->nr);
+    const int64_t threads = gm_gemm_threads(context, p->m, p->n, p->k);
+    const int64_t worth = (int64_t)((double)p->m * (double)p->n * (double)p->k / least_chunk_work);
+    const int64_t chunks =
+        threads == 1 ? 1 : gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), threads * CHUNKS_A_THREAD);
+    const int64_t most_tiles = gm_max_i64(1, CHUNK_A_FLOATS / (depth * kernels->mr));
+    d.row_chunks = gm_min_i64(gm_max_i64(gm_ceil_div(d.row_tiles, most_tiles), chunks), d.row_tiles);
+    d.col_chunks = gm_min_i64(gm_ceil_div(chunks, d.row_chunks), d.panels);
+    d.packed_a = gm_ceil_div(d.row_tiles, d.row_chunks) * kernels->mr * depth + kernels->slack;
+    d.packed_a = d.pack_a ? gm_round_up(d.packed_a, GM_CACHE_LINE) : 0;
+    d.panel = panel_floats(kernels, depth);
+    return d;
+}
+
+static void multiply(const struct direct *d, int64_t row, int64_t rows, int64_t col, int64_t cols, float *workspace)
+{
+    const struct gm_gemm_product *p = d->product;
+    const struct gm_gemm_source *a = p->a;
+    const struct gm_gemm_epilogue *epilogue = p->epilogue;
+    struct gm_gemm_block block = {
+        .rows = rows,
+        .cols = cols,
+        .a = workspace,
+        .lda = d->pack_a ? 0 : a->ld,
+        .a_transposed = a->transposed,
+        .source = p->b,
+        .source_col = col,
+        .panel = workspace + d->packed_a,
+        .c = epilogue->c + row * epilogue->ldc + col,
+        .ldc = epilogue->ldc,
+        .alpha = epilogue->alpha,
+        .beta = epilogue->beta,
+        .skip_from = INT64_MAX / 2,
+    };
+    for (int64_t i = 0; i < d->depth_blocks; i++) {
+        const int64_t k = d->depth_blocks == 1 ? 0 : gm_gemm_share(p->k, d->depth_blocks, i);
+        block.source_k = k;
+        block.depth = d->depth_blocks == 1 ? p->k : gm_gemm_share(p->k, d->depth_blocks, i + 1) - k;
+        if (d->pack_a)
+            d->kernels->pack_a(a, row, rows, k, block.depth, workspace);
+        else
+            block.a = a->data + (a->transposed ? k * a->ld + row : row * a->ld + k);
+        d->kernels->multiply(&block);
+        block.beta = 1.0f;
+    }
+}
+
+static void multiply_chunk(void *arg, int64_t chunk, int worker)
+{
+    const struct direct *d = arg;
+    const struct gm_gemm_product *p = d->product;
+    const int64_t nr = d->kernels->nr, row_chunk = chunk / d->col_chunks, col_chunk = chunk % d->col_chunks;
+    const int64_t first_tile = gm_gemm_share(d->row_tiles, d->row_chunks, row_chunk);
+    const int64_t end_tile = gm_gemm_share(d->row_tiles, d->row_chunks, row_chunk + 1);
+    const int64_t row = gm_gemm_share(p->m, d->row_tiles, first_tile);
+    const int64_t col = gm_gemm_share(d->panels, d->col_chunks, col_chunk) * nr;
+    const int64_t end_col = gm_min_i64(gm_gemm_share(d->panels, d->col_chunks, col_chunk + 1) * nr, p->n);
+    multiply(d, row, gm_gemm_share(p->m, d->row_tiles, end_tile) - row, col, end_col - col,
+             d->workspace + worker * (d->packed_a + d->panel));
+}
+
+static struct direct single(const gm_context *context, const struct gm_gemm_product *p)
+{
+    const struct gm_gemm_kernels *kernels = context->kernels.gemm;
+    const struct direct d = {.kernels = kernels,
+                             .product = p,
+                             .depth_blocks = 1,
+                             .row_chunks = 1,
+                             .col_chunks = 1,
+                             .panel = panel_floats(kernels, p->k)};
+    return d;
+}
+
+/* So small a product that working out how to share it would take as long. */
+static bool is_one_chunk(const gm_context *context, const struct gm_gemm_product *p)
+{
+    return p->k <= context->kernels.gemm->depth && p->m <= CHUNK_A_FLOATS && p->m * p->k <= CHUNK_A_FLOATS &&
+           gm_gemm_threads(context, p->m, p->n, p->k) == 1 && !must_pack(context->kernels.gemm, p);
+}
+
+gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *p)
+{
+    const bool one_chunk = is_one_chunk(context, p);
+    struct direct d = one_chunk ? single(context, p) : share_out(context, p);
+    const int64_t chunks = d.row_chunks * d.col_chunks, workers = chunks == 1 ? 1 : context->threads;
+    const size_t bytes = gm_workspace_bytes((size_t)(workers * (d.packed_a + d.panel)) * sizeof(float));
+    if (!gm_workspace_fits(context, bytes))
+        return GM_WORKSPACE_TOO_SMALL;
+    const size_t mark = gm_workspace_mark(context);
+    d.workspace = gm_workspace_take(context, bytes);
+    if (one_chunk)
+        multiply(&d, 0, p->m, 0, p->n, d.workspace);
+    else
+        gm_parallel(context, chunks, multiply_chunk, &d);
+    gm_workspace_release(context, mark);
+    return GM_OK;
+}
+
+size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k)
+{
+    const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
+    const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
+    const struct direct d = share_out(context, &p);
+    return gm_workspace_bytes((size_t)(context->threads * (d.packed_a + d.panel)) * sizeof(float));
+}
