@@ -1,7 +1,7 @@
 """Writes barlow_pytorch.csv: the Barlow Twins loss and its gradients as PyTorch computes them in float64, and how far
 PyTorch's own float32 is from that. test_barlow_accuracy.c makes the same inputs from the same counters.
 
-    $GEMEL_PEERS tests/data/barlow_pytorch.py > tests/data/barlow_pytorch.csv      (GEMEL_PEERS: a Python with PyTorch)
+    $GEMEL_PEERS/bin/python tests/data/barlow_pytorch.py > tests/data/barlow_pytorch.csv      (see bench/README.md)
 
 loss: L. probe_a, probe_b: sum of dL/dz times the numbers of a third stream. The errors of float32 are relative, that of
 the loss to L + lambda D, those of the gradients to |r g|, the gradients before the chain through the normalisation."""
