@@ -1,7 +1,7 @@
 #!/bin/sh
 # Pairs Gemel with what a user would run instead; builds a release with the benchmarks in build-bench/ first. README.md beside
 # tells how to read it. Usage: bench/compare.sh gemm|barlow|normalization|train-mlp [--quick] [--only REGEX] [--threads N]
-# [--csv FILE] [--plot FILE.svg]
+# [--against BUILD] [--csv FILE] [--plot FILE.svg]
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 (

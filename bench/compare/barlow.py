@@ -2,7 +2,7 @@
 the usual code and the dual form by hand, each as it is and compiled."""
 from blas import blas_peer
 from measure import Row, interleave
-from peer import PROGRAMS, Peer, check_agreement, gemel_info, threads_environment, torch_peer
+from peer import PROGRAMS, Peer, check_agreement, gemel_info, gemel_peer, torch_peer
 
 SHAPES = [(256, 256), (512, 512), (2048, 512), (64, 2048), (256, 2048), (1024, 2048), (32, 8192), (128, 8192), (256, 8192),
           (1024, 8192), (2048, 8192)]
@@ -25,7 +25,7 @@ def memory_limit(n, d, threads):
 
 
 def ours(threads):
-    return Peer([PROGRAMS / "barlow_gemel"], **threads_environment(threads))
+    return gemel_peer("barlow_gemel", threads)
 
 
 def naive(threads):
@@ -33,9 +33,11 @@ def naive(threads):
     return blas_peer("barlow_naive", "openblas-debian", threads, OMP_WAIT_POLICY="passive")
 
 
-def peers_of(threads, quick):
+def peers_of(threads, selection):
+    if selection.against:
+        return {"before": gemel_peer("barlow_gemel", threads, selection.against)}
     forms = {"torch": ["usual"], "torch-dual": ["dual"]}
-    if not quick:
+    if not selection.quick:
         forms |= {"torch-compiled": ["usual", "compiled"], "torch-dual-compiled": ["dual", "compiled"]}
     return {"naive-openblas": naive(threads),
             **{name: torch_peer("barlow_torch.py", *form, threads=threads) for name, form in forms.items()}}
@@ -58,10 +60,10 @@ def torch_peak_bytes(form, shape, threads):
     return peak_bytes(peer, shape, times=1)
 
 
-def time_rows(shape, threads, quick):
+def time_rows(shape, threads, selection):
     n, d = shape
     case = f"loss-{n}x{d}/t{threads}"
-    mine, peers, peak = ours(threads), peers_of(threads, quick), Peer([PROGRAMS / "fma_peak"])
+    mine, peers, peak = ours(threads), peers_of(threads, selection), Peer([PROGRAMS / "fma_peak"])
     for peer in peers.values():
         for what in ("loss", "gradient"):
             check_agreement(mine, peer, f"{what} {n} {d}")
@@ -72,25 +74,26 @@ def time_rows(shape, threads, quick):
         peer.close()
     limit, seconds = costs.pop("limit"), costs.pop("ours")
     yield Row(case, seconds, costs, limit=limit)
-    yield Row(f"{case}/usual", seconds, {"torch": costs["torch"]}, goal=USUAL_GOALS.get(shape, USUAL_GOAL),
-              is_reference=False)
-    if shape in COMPILED_GOALS and "torch-compiled" in costs:
-        yield Row(f"{case}/compiled", seconds, {"torch-compiled": costs["torch-compiled"]}, goal=COMPILED_GOALS[shape],
-                  is_reference=False)
-    if dual_goal(n, d):
-        yield Row(f"{case}/dual", seconds, {name: costs[name] for name in costs if "dual" in name}, goal=dual_goal(n, d),
-                  is_reference=False)
+    for suffix, names, goal in (("usual", ["torch"], USUAL_GOALS.get(shape, USUAL_GOAL)),
+                                ("compiled", ["torch-compiled"], COMPILED_GOALS.get(shape)),
+                                ("dual", ["torch-dual", "torch-dual-compiled"], dual_goal(n, d))):
+        theirs = {name: costs[name] for name in names if name in costs}
+        if goal and theirs:
+            yield Row(f"{case}/{suffix}", seconds, theirs, goal=goal, is_reference=False)
     if min(n, d) >= PEAK_FROM:
         yield Row(f"{case}/peak", seconds, {"fma-peak": limit}, goal=PEAK_GOAL, is_reference=False)
 
 
-def memory_rows(shape, threads):
+def memory_rows(shape, threads, against):
     n, d = shape
     case, mine = f"memory-{n}x{d}/t{threads}", peak_bytes(ours(threads), shape)
-    yield Row(case, mine, {"naive-openblas": peak_bytes(naive(threads), shape),
-                           "torch": torch_peak_bytes("usual", shape, threads),
-                           "torch-dual": torch_peak_bytes("dual", shape, threads)},
-              unit="B", is_reference=False)
+    if against:
+        peers = {"before": peak_bytes(gemel_peer("barlow_gemel", threads, against), shape)}
+    else:
+        peers = {"naive-openblas": peak_bytes(naive(threads), shape),
+                 "torch": torch_peak_bytes("usual", shape, threads),
+                 "torch-dual": torch_peak_bytes("dual", shape, threads)}
+    yield Row(case, mine, peers, unit="B", is_reference=False)
     yield Row(f"{case}/limit", mine, {"limit": [memory_limit(n, d, threads)] * len(mine)}, unit="B", goal=1.0,
               is_reference=False)
 
@@ -99,9 +102,9 @@ def rows(selection):
     for threads in selection.thread_counts():
         for shape in QUICK if selection.quick else SHAPES:
             if selection.wants(f"loss-{shape[0]}x{shape[1]}/t{threads}"):
-                yield from time_rows(shape, threads, selection.quick)
+                yield from time_rows(shape, threads, selection)
             if selection.wants(f"memory-{shape[0]}x{shape[1]}/t{threads}"):
-                yield from memory_rows(shape, threads)
+                yield from memory_rows(shape, threads, selection.against)
         case = f"memory-{LARGE[0]}x{LARGE[1]}/t{threads}"
         if selection.wants(case):
             yield Row(case, peak_bytes(ours(threads), LARGE), {"limit": [LARGE_BYTES] * 3}, unit="B", goal=1.0,

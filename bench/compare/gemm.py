@@ -4,7 +4,7 @@ import dataclasses
 import gemm_plot
 from blas import LIBRARIES, blas_peer
 from measure import Row, interleave
-from peer import PROGRAMS, SOURCE, Peer, gemel_info, threads_environment
+from peer import PROGRAMS, SOURCE, Peer, gemel_info, gemel_peer
 
 QUICK = {"N N 8 8 8", "N N 64 64 64", "N N 256 256 256", "N N 1024 1024 1024", "T N 1024 1024 1024",
          "N T 1024 1024 1024", "T T 1024 1024 1024", "N T 512 512 784", "T N 2048 2048 256", "N N 12544 64 576",
@@ -60,18 +60,23 @@ def grid(quick):
             yield Shape(line)
 
 
-def gemel_peer(threads, **environment):
-    return Peer([PROGRAMS / "sgemm_gemel"], **threads_environment(threads), **environment)
+def peers_of(threads, against):
+    if against:
+        return {"before": gemel_peer("sgemm_gemel", threads, against)}
+    return {library: blas_peer("sgemm_blas", library, threads) for library in LIBRARIES}
 
 
 class Team:
     """All programs that are timed with one number of threads."""
 
-    def __init__(self, threads, isa, available):
-        self.threads, self.isa = threads, isa
-        self.ours, self.peak = gemel_peer(threads), Peer([PROGRAMS / "fma_peak"])
-        self.libraries = {library: blas_peer("sgemm_blas", library, threads) for library in LIBRARIES}
-        self.avx2 = gemel_peer(threads, GEMEL_ISA="avx2") if isa == "avx512" and "avx2" in available else None
+    def __init__(self, threads, against):
+        info = gemel_info()
+        self.threads, self.isa = threads, info["isa"]
+        self.ours, self.peak = gemel_peer("sgemm_gemel", threads), Peer([PROGRAMS / "fma_peak"])
+        self.libraries = peers_of(threads, against)
+        self.avx2 = None
+        if self.isa == "avx512" and "avx2" in info["available"].split():
+            self.avx2 = gemel_peer("sgemm_gemel", threads, GEMEL_ISA="avx2")
 
     def members(self):
         return [self.ours, self.peak, *self.libraries.values(), *([self.avx2] if self.avx2 else [])]
@@ -126,41 +131,38 @@ def scaling_row(shape, costs):
                is_reference=False)
 
 
-def workspace_row(threads):
+def workspace_row(threads, _against):
     """The most that any shape of the grid asks for."""
-    ours = gemel_peer(threads)
+    ours = gemel_peer("sgemm_gemel", threads)
     most = max(ours.need(f"workspace {shape.line}") for shape in grid(quick=False))
     ours.close()
     return Row(f"workspace/t{threads}", [most], {"limit": [WORKSPACE_GOAL * threads]}, unit="B", goal=1.0,
                is_reference=False)
 
 
-def memory_row(threads):
+def memory_row(threads, against):
     """Peak memory beyond the operands, of fresh processes."""
     def peak(peer):
         value = peer.ask("memory N N 1024 1024 1024")
         peer.close()
         return [] if value is None else [value]
 
-    return Row(f"memory-NN-1024x1024x1024/t{threads}", peak(gemel_peer(threads)),
-               {library: peak(blas_peer("sgemm_blas", library, threads)) for library in LIBRARIES}, unit="B",
-               is_reference=False)
+    return Row(f"memory-NN-1024x1024x1024/t{threads}", peak(gemel_peer("sgemm_gemel", threads)),
+               {name: peak(peer) for name, peer in peers_of(threads, against).items()}, unit="B", is_reference=False)
 
 
 def notes(selection):
     """Lines for the top of the output."""
-    if selection.only:
+    if selection.only or selection.against:
         return
-    info = gemel_info()
-    team = Team(max(selection.thread_counts(1, 2)), info["isa"], info["available"].split())
+    team = Team(max(selection.thread_counts(1, 2)), None)
     yield from team.describe()
     team.close()
 
 
 def rows(selection):
-    info = gemel_info()
     counts = selection.thread_counts(*((2,) if selection.quick else (1, 2)))
-    teams = [Team(threads, info["isa"], info["available"].split()) for threads in counts]
+    teams = [Team(threads, selection.against) for threads in counts]
     for shape in grid(selection.quick):
         costs = {}
         for team in teams:
@@ -174,7 +176,7 @@ def rows(selection):
     for threads in counts:
         for row, name in ((workspace_row, "workspace"), (memory_row, "memory")):
             if selection.wants(f"{name}/t{threads}"):
-                yield row(threads)
+                yield row(threads, selection.against)
 
 
 def draw(path, rows):

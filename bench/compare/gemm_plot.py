@@ -7,7 +7,8 @@ from plot import Drawing
 
 # Okabe and Ito's colours, which differ for every kind of sight, and a mark each.
 LOOKS = {"ours": ("#d55e00", "circle"), "aocl": ("#0072b2", "square"), "openblas": ("#009e73", "up"),
-         "openblas-debian": ("#56b4e9", "down"), "blis-debian": ("#e69f00", "diamond"), "mkl": ("#cc79a7", "cross")}
+         "openblas-debian": ("#56b4e9", "down"), "blis-debian": ("#e69f00", "diamond"), "mkl": ("#cc79a7", "cross"),
+         "before": ("#848d97", "diamond")}
 
 LEFT, PANEL, GAP, TOP, HEIGHT, STEP = 180, 430, 60, 84, 300, 16
 
@@ -27,8 +28,9 @@ class Case:
                       for name, costs in {"ours": row.ours, **row.peers}.items() if costs}
 
 
-def legend(drawing, x, y):
-    for name, (colour, shape) in LOOKS.items():
+def legend(drawing, x, y, names):
+    for name in names:
+        colour, shape = LOOKS[name]
         drawing.line((x, y), (x + 24, y), style=f"stroke: {colour}; stroke-width: {3 if name == 'ours' else 1.5}")
         drawing.mark(x + 12, y, shape, 4, colour)
         label = "Gemel" if name == "ours" else name
@@ -90,7 +92,7 @@ def write(path, rows):
     dots = TOP + HEIGHT + 70 if any(case.is_square for case in cases) else TOP + 20
     drawing = Drawing(LEFT + len(threads) * (PANEL + GAP), dots + STEP * len(labels) + 40,
                       "Matrix products in float32 (greater is better)")
-    legend(drawing, LEFT, 46)
+    legend(drawing, LEFT, 46, [name for name in LOOKS if any(name in case.rates for case in cases)])
     for i, count in enumerate(threads):
         left, of_count = LEFT + i * (PANEL + GAP), [case for case in cases if case.threads == count]
         heading = f"{count} thread{'s' if count != '1' else ''}"

@@ -1,6 +1,7 @@
 """Pairs Gemel with what a user would run instead; called by compare.sh, which builds the programs first."""
 import argparse
 import importlib
+import pathlib
 import signal
 import sys
 
@@ -17,6 +18,7 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="fewer cases")
     parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name contains a match")
     parser.add_argument("--threads", type=int, metavar="N", help="cases with that number of threads")
+    parser.add_argument("--against", type=pathlib.Path, metavar="BUILD", help="another build of Gemel instead of the peers")
     parser.add_argument("--csv", metavar="FILE", help="also write the rows as CSV")
     parser.add_argument("--plot", metavar="FILE.svg", help="also draw a picture")
     return parser.parse_args()
@@ -26,7 +28,7 @@ def main():
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     area = importlib.import_module(options.area.replace("-", "_"))
-    selection = Selection(options.quick, options.only, options.threads)
+    selection = Selection(options.quick, options.only, options.threads, options.against)
     for note in area.notes(selection) if hasattr(area, "notes") else ():
         print(note, flush=True)
     rows, table = [], report.Table()

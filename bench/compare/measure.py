@@ -19,10 +19,11 @@ class Selection:
     quick: bool = False
     only: str = ""  # regular expression that is searched in the case's name
     threads: int = None
+    against: pathlib.Path = None  # build folder of another Gemel, which takes the place of the peers
 
     @property
     def complete(self):
-        return not (self.quick or self.only or self.threads)
+        return not (self.quick or self.only or self.threads or self.against)
 
     def wants(self, case):
         return bool(re.search(self.only, case))

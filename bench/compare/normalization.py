@@ -2,7 +2,7 @@
 import dataclasses
 
 from measure import Row, interleave
-from peer import PROGRAMS, Peer, check_agreement, threads_environment, torch_peer
+from peer import PROGRAMS, Peer, check_agreement, gemel_peer, torch_peer
 
 # Times that each element passes between memory and processor at least, as reads and writes of the passes over the matrix.
 # A pass that needs a sum over all rows cannot share its reads with the one that makes the sum.
@@ -36,7 +36,9 @@ class Case:
         return sum(4 * self.rows * self.cols * (reads + writes) / bandwidth.need(f"{reads} {writes} {threads}")
                    for reads, writes in PASSES[self.operation])
 
-    def peers(self, threads):
+    def peers(self, threads, against):
+        if against:
+            return {"before": gemel_peer("normalization", threads, against)}
         layouts = ["matrix", "nhwc", "nchw"] if self.side and self.operation != "column_stats" else ["matrix"]
         programs = {f"torch-{layout}": [layout] for layout in layouts}
         programs["torch-compiled"] = [layouts[-1] if len(layouts) == 1 else "nhwc", "compiled"]
@@ -55,9 +57,9 @@ QUICK = [Case("column_stats", 256, 8192), Case("column_stats", 65536, 64), Case(
          Case("layernorm", 16384, 256), Case("column_stats", 1048576, 64, out_of_cache=True)]
 
 
-def case_rows(case, threads):
-    mine, bandwidth = Peer([PROGRAMS / "normalization"], **threads_environment(threads)), Peer([PROGRAMS / "bandwidth"])
-    peers, name = case.peers(threads), case.name(threads)
+def case_rows(case, threads, against):
+    mine, bandwidth = gemel_peer("normalization", threads), Peer([PROGRAMS / "bandwidth"])
+    peers, name = case.peers(threads, against), case.name(threads)
     for peer in peers.values():
         check_agreement(mine, peer, f"value {case.request}")
     asks = {"ours": lambda: mine.need(f"time {case.request}"),
@@ -69,7 +71,7 @@ def case_rows(case, threads):
         peer.close()
     seconds, limit = costs.pop("ours"), costs.pop("limit", None)
     yield Row(name, seconds, costs, limit=limit)
-    if case.operation in TORCH_GOALS:
+    if case.operation in TORCH_GOALS and not against:
         yield Row(f"{name}/torch", seconds, {key: costs[key] for key in costs if key != "torch-compiled"},
                   goal=TORCH_GOALS[case.operation], is_reference=False)
     if limit:
@@ -80,4 +82,4 @@ def rows(selection):
     for threads in selection.thread_counts():
         for case in QUICK if selection.quick else CASES:
             if selection.wants(case.name(threads)):
-                yield from case_rows(case, threads)
+                yield from case_rows(case, threads, selection.against)

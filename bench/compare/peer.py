@@ -104,6 +104,11 @@ def gemel_info():
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
+def gemel_peer(program, threads, build=BUILD, **environment):
+    """One of ours, of this build or of another."""
+    return Peer([build / "bench" / program], **threads_environment(threads), **environment)
+
+
 def torch_peer(script, *arguments, threads):
     """A program of bench/peers on PyTorch."""
     return Peer([PEERS / "bin/python", SOURCE / "bench/peers" / script, *arguments], **threads_environment(threads))
