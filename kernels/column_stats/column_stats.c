@@ -1,5 +1,6 @@
 #include <gemel/column_stats.h>
 
+#include <float.h>
 #include <math.h>
 
 #include "column_stats/column_stats.h"
@@ -25,28 +26,36 @@ static void block_chunk(void *arg, int64_t chunk, int worker)
                         job->partial_mean + partial, job->partial_squares + partial);
 }
 
-/* Merges the rectangles of one column in the order of their rows. Returns whether the statistics are finite. */
-static bool merge_column(const struct job *job, int64_t group, int64_t col)
+/* Merges the rectangles of a range of columns in the order of their rows. Returns whether the statistics are finite. */
+static bool merge_columns(const struct job *job, int64_t group, int64_t first_col, int64_t cols)
 {
     const struct gm_grid *grid = &job->grid;
-    const int64_t first = group * grid->row_rects * grid->cols + col;
-    double mean = job->partial_mean[first], squares = job->partial_squares[first];
-    double done = (double)grid->rect_rows;
-    for (int64_t i = 1; i < grid->row_rects; i++) {
+    double mean[GM_GRID_COLS], squares[GM_GRID_COLS];
+    double done = 0;
+    for (int64_t i = 0; i < grid->row_rects; i++) {
+        const int64_t partial = (group * grid->row_rects + i) * grid->cols + first_col;
         const double n = (double)gm_min_i64(grid->rect_rows, grid->group_rows - i * grid->rect_rows);
-        const double delta = job->partial_mean[first + i * grid->cols] - mean;
-        squares += job->partial_squares[first + i * grid->cols] + delta * delta * (done * n / (done + n));
-        mean += delta * (n / (done + n));
+        const double weight = done * n / (done + n), share = n / (done + n);
+        for (int64_t j = 0; j < cols; j++) {
+            const double before = i == 0 ? 0 : mean[j], delta = job->partial_mean[partial + j] - before;
+            squares[j] = (i == 0 ? 0 : squares[j]) + job->partial_squares[partial + j] + delta * delta * weight;
+            mean[j] = before + delta * share;
+        }
         done += n;
     }
-    const int64_t out = group * grid->cols + col;
-    const double variance = squares / (done - (double)job->divisor_offset);
-    job->mean[out] = (float)mean;
-    if (job->mean_low)
-        job->mean_low[out] = (float)(mean - (double)(float)mean);
-    if (job->variance)
-        job->variance[out] = (float)variance;
-    return isfinite((float)mean) && (grid->group_rows == 1 || isfinite((float)variance));
+    const double divisor = done - (double)job->divisor_offset;
+    int finite = 1;
+    for (int64_t j = 0; j < cols; j++) {
+        const int64_t out = group * grid->cols + first_col + j;
+        const float variance = (float)(squares[j] / divisor);
+        job->mean[out] = (float)mean[j];
+        if (job->mean_low)
+            job->mean_low[out] = (float)(mean[j] - (double)job->mean[out]);
+        if (job->variance)
+            job->variance[out] = variance;
+        finite &= fabsf(job->mean[out]) <= FLT_MAX && (grid->group_rows == 1 || fabsf(variance) <= FLT_MAX);
+    }
+    return finite;
 }
 
 static void merge_chunk(void *arg, int64_t chunk, int worker)
@@ -54,13 +63,10 @@ static void merge_chunk(void *arg, int64_t chunk, int worker)
     (void)worker;
     struct job *job = arg;
     const int64_t first = chunk * job->grid.rect_cols;
-    const int64_t last = gm_min_i64(first + job->grid.rect_cols, job->grid.cols);
-    bool finite = true;
+    const int64_t cols = gm_min_i64(job->grid.rect_cols, job->grid.cols - first);
     for (int64_t group = 0; group < job->grid.groups; group++)
-        for (int64_t col = first; col < last; col++)
-            finite &= merge_column(job, group, col);
-    if (!finite)
-        __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
+        if (!merge_columns(job, group, first, cols))
+            __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
 }
 
 static size_t partial_bytes(const struct gm_grid *grid)

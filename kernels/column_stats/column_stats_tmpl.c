@@ -2,106 +2,147 @@
 #include <string.h>
 
 #include "column_stats/column_stats.h"
-#include "simd/simd.h"
-
-/* Vectors of columns handled together. Each has two sums, a shift and a loaded value: 4 x 4 registers, all that AVX2
- * and half of what AVX-512 and NEON have. */
-enum { GROUP = 4, GROUP_COLS = GROUP * VEC_LANES };
+#include "simd/walk.h"
 
 /* Rows summed in float before the sums go to double: the rounding of 32 terms stays near sqrt(32)/2 units. */
 enum { STRIP = 32 };
 
-/* Rows of the very first strip, whose shift must be found by reading it twice. */
-enum { FIRST_STRIP = 8 };
+/* Rows of the very first block, whose shift must be found by reading it twice. */
+enum { FIRST_BLOCK = 8 };
 
-/* sum[j] = sum_i d, squares[j] = sum_i d^2 with d = x[i, j] - shift[j], for one group of columns. */
-static inline void sum_full(int64_t rows, const float *x, int64_t ldx, const float *shift, float *sum, float *squares)
+/* A block has at most so many times the rows before it. */
+enum { GROWTH = 3 };
+
+/* Vectors of columns that a strip in the cache is handled by. Each has two sums, a shift and a loaded value: 4 x 4
+ * registers, all that AVX2 has and half of what AVX-512 and NEON have. */
+enum { GROUP = 4, GROUP_COLS = GROUP * VEC_LANES };
+
+/* Elements of a block that does not come from a cache. */
+enum { LARGE_BLOCK = 1 << 17 };
+
+/* Sums over the rows of a strip, in float, and of a block, in double. */
+struct sums {
+    float strip_sum[GM_GRID_COLS], strip_squares[GM_GRID_COLS];
+    double sum[GM_GRID_COLS], squares[GM_GRID_COLS];
+};
+
+struct operands {
+    const float *x;
+    int64_t ldx;
+    const float *shift;
+    float *sum, *squares;
+};
+
+/* Of a strip: sum[j] = sum_i d, squares[j] = sum_i d^2 with d = x[i, j] - shift[j]. From a cache, a few columns at a
+ * time with their sums in registers, which is the order of memory only where there are no more columns. */
+WALK_INLINE void sum_group(const struct operands *o, const struct walk_part *part, int64_t j, int vectors,
+                           int64_t lanes)
 {
     vec s[GROUP], q[GROUP], k[GROUP];
-    for (int v = 0; v < GROUP; v++) {
+    for (int v = 0; v < vectors; v++) {
         s[v] = q[v] = vec_zero();
-        k[v] = vec_load(shift + v * VEC_LANES);
+        k[v] = walk_load(o->shift + j + v * VEC_LANES, lanes);
     }
-    for (int64_t i = 0; i < rows; i++) {
-        vec_prefetch(x + GROUP_COLS);
-        for (int v = 0; v < GROUP; v++) {
-            const vec d = vec_sub(vec_load(x + v * VEC_LANES), k[v]);
+    for (int64_t i = part->first; i < part->last; i++) {
+        for (int v = 0; v < vectors; v++) {
+            const vec d = vec_sub(walk_load(o->x + i * o->ldx + j + v * VEC_LANES, lanes), k[v]);
             s[v] = vec_add(s[v], d);
             q[v] = vec_fma(d, d, q[v]);
         }
-        x += ldx;
     }
-    for (int v = 0; v < GROUP; v++) {
-        vec_store(sum + v * VEC_LANES, s[v]);
-        vec_store(squares + v * VEC_LANES, q[v]);
+    for (int v = 0; v < vectors; v++) {
+        walk_store(o->sum + j + v * VEC_LANES, s[v], lanes);
+        walk_store(o->squares + j + v * VEC_LANES, q[v], lanes);
     }
 }
 
-/* The same for up to VEC_LANES columns. */
-static inline void sum_tail(int64_t rows, int64_t cols, const float *x, int64_t ldx, const float *shift, float *sum,
-                            float *squares)
-{
-    const vec k = vec_load_n(shift, cols);
-    vec s = vec_zero(), q = vec_zero();
-    for (int64_t i = 0; i < rows; i++) {
-        const vec d = vec_sub(vec_load_n(x + i * ldx, cols), k);
-        s = vec_add(s, d);
-        q = vec_fma(d, d, q);
-    }
-    vec_store_n(sum, s, cols);
-    vec_store_n(squares, q, cols);
-}
-
-static inline void sum_strip(int64_t rows, int64_t cols, const float *x, int64_t ldx, const float *shift, float *sum,
-                             float *squares)
+static void sum_cached(const struct operands *o, const struct walk_part *part)
 {
     int64_t j = 0;
-    for (; j + GROUP_COLS <= cols; j += GROUP_COLS)
-        sum_full(rows, x + j, ldx, shift + j, sum + j, squares + j);
-    for (; j < cols; j += VEC_LANES)
-        sum_tail(rows, vec_lanes_left(j, cols), x + j, ldx, shift + j, sum + j, squares + j);
+    for (; j + GROUP_COLS <= part->cols; j += GROUP_COLS)
+        sum_group(o, part, j, GROUP, VEC_LANES);
+    for (; j < part->cols; j += VEC_LANES)
+        sum_group(o, part, j, 1, vec_lanes_left(j, part->cols));
 }
 
-/* Chan, Golub and LeVeque's merge of the rows before, whose sum is total, with n rows whose mean is shift + sum/n and
- * whose squares around it are strip_squares - sum^2/n. The subtraction loses little: the shift is the mean of the rows
- * before, so what it loses, n (mean - shift)^2 u, is small against the term that the distance of the two means adds. */
-static inline void merge_strip(double before, double n, int64_t cols, const float *shift, const float *sum,
-                               const float *strip_squares, double *total, double *squares)
+/* The same from memory: in its order, with the sums in the first-level cache. */
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool unused)
 {
-    const double inverse = 1.0 / n, inverse_before = before > 0 ? 1.0 / before : 0, weight = before * n / (before + n);
+    const struct operands *o = arg;
+    (void)unused;
+    const vec d = vec_sub(walk_load(o->x + i * o->ldx + j, lanes), walk_load(o->shift + j, lanes));
+    walk_store(o->sum + j, vec_add(walk_load(o->sum + j, lanes), d), lanes);
+    walk_store(o->squares + j, vec_fma(d, d, walk_load(o->squares + j, lanes)), lanes);
+}
+
+WALK_INLINE void sum_ahead(const void *arg, int64_t i, int64_t j)
+{
+    const struct operands *o = arg;
+    vec_prefetch(o->x + i * o->ldx + j);
+}
+
+static void sum_large(const struct operands *operands, const struct walk_part *part)
+{
+    const struct operands o = *operands; /* known to nobody else, so that it stays in registers */
+    memset(o.sum, 0, (size_t)part->cols * sizeof *o.sum);
+    memset(o.squares, 0, (size_t)part->cols * sizeof *o.squares);
+    walk_memory(sum_vector, sum_ahead, &o, part, false);
+}
+
+/* Sums of d and d^2 over rows [first, last). */
+static void sum_block(const float *x, int64_t ldx, int64_t rows, int64_t cols, int64_t first, int64_t last,
+                      const float *shift, struct sums *s)
+{
+    const struct operands o = {x, ldx, shift, s->strip_sum, s->strip_squares};
+    for (int64_t i = first; i < last; i += STRIP) {
+        const struct walk_part part = {rows, cols, i, last - i < STRIP ? last : i + STRIP};
+        if (rows * cols < LARGE_BLOCK || cols <= GROUP_COLS)
+            sum_cached(&o, &part);
+        else
+            sum_large(&o, &part);
+        for (int64_t j = 0; j < cols; j++) {
+            s->sum[j] = (i == first ? 0 : s->sum[j]) + (double)s->strip_sum[j];
+            s->squares[j] = (i == first ? 0 : s->squares[j]) + (double)s->strip_squares[j];
+        }
+    }
+}
+
+/* Chan, Golub and LeVeque's merge of the rows before with n rows whose mean is shift + sum/n and whose squares around
+ * it are squares - sum^2/n; shift becomes the mean of all. The subtraction loses little: the shift is the mean of the
+ * rows before, so what it loses, n (mean - shift)^2 u, is small against the term that the two means' distance adds. */
+static void merge_block(double before, double n, int64_t cols, const struct sums *s, float *shift, double *mean,
+                        double *squares)
+{
+    const double inverse = 1.0 / n, share = n / (before + n), weight = before * share;
     for (int64_t j = 0; j < cols; j++) {
-        const double offset = sum[j] * inverse;
-        const double around = strip_squares[j] - sum[j] * offset;
-        const double delta = ((double)shift[j] - total[j] * inverse_before) + offset;
+        const double offset = s->sum[j] * inverse, around = s->squares[j] - s->sum[j] * offset;
+        const double delta = ((double)shift[j] - mean[j]) + offset;
         squares[j] += (around < 0 ? 0 : around) + delta * delta * weight;
-        total[j] += n * (double)shift[j] + sum[j];
+        mean[j] += delta * share;
+        shift[j] = (float)mean[j];
     }
 }
 
 static void block(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *mean, double *squares)
 {
-    float shift[GM_GRID_COLS], sum[GM_GRID_COLS], strip_squares[GM_GRID_COLS];
-    double *total = mean; /* until the end */
-    int64_t done = 0, n = rows < FIRST_STRIP ? rows : FIRST_STRIP;
+    float shift[GM_GRID_COLS];
+    struct sums s;
+    int64_t done = 0, n = rows < FIRST_BLOCK ? rows : FIRST_BLOCK;
 
     /* The first row as a shift makes the sum exact enough for a mean, which then is the shift for the squares. */
     memcpy(shift, x, (size_t)cols * sizeof *shift);
-    sum_strip(n, cols, x, ldx, shift, sum, strip_squares);
+    sum_block(x, ldx, rows, cols, 0, n, shift, &s);
     for (int64_t j = 0; j < cols; j++) {
-        shift[j] += sum[j] / (float)n;
-        total[j] = squares[j] = 0;
+        shift[j] += (float)(s.sum[j] / (double)n);
+        mean[j] = (double)shift[j];
+        squares[j] = 0;
     }
     while (done < rows) {
-        sum_strip(n, cols, x + done * ldx, ldx, shift, sum, strip_squares);
-        merge_strip((double)done, (double)n, cols, shift, sum, strip_squares, total, squares);
+        sum_block(x, ldx, rows, cols, done, done + n, shift, &s);
+        merge_block((double)done, (double)n, cols, &s, shift, mean, squares);
         done += n;
-        const double inverse = 1.0 / (double)done;
-        for (int64_t j = 0; j < cols; j++)
-            shift[j] = (float)(total[j] * inverse);
-        n = rows - done < STRIP ? rows - done : STRIP;
+        n = rows - done < GROWTH * done ? rows - done : GROWTH * done;
     }
-    for (int64_t j = 0; j < cols; j++)
-        mean[j] = total[j] / (double)rows;
 }
 
 const struct gm_column_stats_kernels GM_ENTRY(gm_column_stats_f32) = {GM_ISA_TEXT " one pass", block};

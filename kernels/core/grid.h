@@ -5,11 +5,13 @@
 
 #include "core/core.h"
 
-/* Most columns of a rectangle: bounds what kernels keep of each column on the stack and in the first-level cache. */
-enum { GM_GRID_COLS = 512 };
+/* Most columns of a rectangle: bounds what kernels keep of each column on the stack and in the first-level cache. Rows
+ * of 4 KiB are long enough for the memory, shorter pieces of longer rows are not. */
+enum { GM_GRID_COLS = 1024 };
 
-/* Rectangles of 256 KiB hide the start of a chunk and leave enough of them to share among threads. */
-enum { GM_GRID_ELEMENTS = 1 << 16 };
+/* About so many rectangles to share among threads, none so small that its start shows, nor so large that one more would
+ * not hide the merging of what it leaves. */
+enum { GM_GRID_RECTS = 64, GM_GRID_ELEMENTS_LEAST = 1 << 17, GM_GRID_ELEMENTS_MOST = 1 << 19 };
 
 struct gm_grid {
     int64_t cols, groups;
@@ -28,7 +30,9 @@ static inline struct gm_grid gm_grid_make(int64_t rows, int64_t cols, int64_t gr
 {
     struct gm_grid grid = {.cols = cols, .groups = groups, .group_rows = rows / groups};
     grid.rect_cols = gm_min_i64(cols, GM_GRID_COLS);
-    grid.rect_rows = gm_min_i64(GM_GRID_ELEMENTS / grid.rect_cols, grid.group_rows);
+    const int64_t share = gm_min_i64(rows * cols / GM_GRID_RECTS, GM_GRID_ELEMENTS_MOST);
+    const int64_t elements = gm_max_i64(share, GM_GRID_ELEMENTS_LEAST);
+    grid.rect_rows = gm_min_i64(elements / grid.rect_cols, grid.group_rows);
     grid.row_rects = gm_ceil_div(grid.group_rows, grid.rect_rows);
     grid.col_rects = gm_ceil_div(cols, grid.rect_cols);
     return grid;

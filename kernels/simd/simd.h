@@ -6,7 +6,9 @@
  *   vec_load_n(p, n) vec_store_n(p, v, n)                     the first n lanes, 0 <= n <= VEC_LANES; others read as 0;
  *                                                             no memory beyond them is touched
  *   vec_stream(p, v), then vec_stream_end()                   p aligned to the vector: a store past the caches where
- * there is one, ordered before what follows vec_stream_end() vec_add vec_sub vec_mul vec_div vec_sqrt vec_abs
+ *                                                             there is one, ordered before what follows
+ *                                                             vec_stream_end()
+ *   vec_add vec_sub vec_mul vec_div vec_sqrt vec_abs
  *   vec_fma(a, b, c) = a b + c, vec_fnma(a, b, c) = c - a b   one rounding; scalar: multiply, then add
  *   vec_min(a, b) vec_max(a, b)                               b if either is NaN: vec_max(vec_zero(), x) keeps NaN
  *   vec_select_gt(a, b, x, y)                                 a > b ? x : y in each lane; NaN compares false
@@ -14,7 +16,7 @@
  *   vec_sum_double(v)                                         likewise, in double
  *   vec_order_load(p)                                         VEC_LANES numbers of lanes, of int32_t, as a vec_order
  *   vec_permute(v, order)                                     lane i is lane order[i] of v
- *   vec_prefetch(p)                                           into the first-level cache, for reading */
+ *   vec_prefetch(p)                                           into the second-level cache, for reading */
 #ifndef GEMEL_SIMD_H
 #define GEMEL_SIMD_H
 
@@ -33,7 +35,7 @@
 
 static inline void vec_prefetch(const void *p)
 {
-    __builtin_prefetch(p, 0, 3);
+    __builtin_prefetch(p, 0, 2);
 }
 
 /* Lanes of the vector that begins at element i of a row of n, at most VEC_LANES. */

@@ -1,10 +1,11 @@
-/* The walk of elementwise and column kernels over a matrix: row after row, which is the order of memory. Several rows
- * together would load the operands of a column once for all of them, but the hardware's prefetchers lose track of the
- * interleaved rows: out of cache that took 2.7 times as long. */
+/* The walk of elementwise and column kernels over a matrix: row after row, which is the order of memory, asking ahead
+ * for what comes next. Several rows together would load the operands of a column once for all of them, but the
+ * hardware's prefetchers lose track of the interleaved rows: out of cache that took 2.7 times as long. */
 #ifndef GEMEL_WALK_H
 #define GEMEL_WALK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "simd/simd.h"
 
@@ -29,10 +30,31 @@ WALK_INLINE void walk_store(float *p, vec v, int64_t n)
  * are read through arg, a structure of the kernel's own. */
 typedef void (*walk_vector)(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu);
 
-WALK_INLINE void walk_range(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool relu)
+/* Asks by vec_prefetch() for column j of row i of each matrix that the walk reads. */
+typedef void (*walk_ahead)(const void *arg, int64_t i, int64_t j);
+
+/* Rows [first, last) of a matrix of which the caller walks `rows` rows, one part after the other. */
+struct walk_part {
+    int64_t rows, cols, first, last;
+};
+
+/* How far ahead the walk asks, and how often: each line once. The hardware's prefetchers alone lose track of a matrix
+ * whose rows lie pages apart, and of one whose reading alternates with that of a column's operands. */
+enum { WALK_AHEAD_FLOATS = 16384 / sizeof(float), WALK_LINE = 64 / sizeof(float) };
+
+WALK_INLINE void walk_range(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
+                            bool relu)
 {
-    for (int64_t i = first; i < last; i++) {
+    const int64_t cols = part->cols, rows_ahead = 1 + (WALK_AHEAD_FLOATS - 1) / cols;
+    for (int64_t i = part->first; i < part->last; i++) {
+        const int64_t later = i + rows_ahead < part->rows ? i + rows_ahead : part->rows - 1;
         int64_t j = 0;
+        for (; j + WALK_LINE <= cols; j += WALK_LINE) {
+            if (ahead)
+                ahead(arg, later, j);
+            for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
+                vector(arg, i, j + lane, VEC_LANES, relu);
+        }
         for (; j + VEC_LANES <= cols; j += VEC_LANES)
             vector(arg, i, j, VEC_LANES, relu);
         if (j < cols)
@@ -40,13 +62,21 @@ WALK_INLINE void walk_range(walk_vector vector, const void *arg, int64_t first, 
     }
 }
 
-/* Calls vector for rows [first, last) of all columns: each column's values in the order of their rows. */
-WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool relu)
+/* Calls vector for all columns of the part's rows, in the order of memory, and ahead for what comes later. */
+WALK_INLINE void walk_memory(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
+                             bool relu)
 {
     if (relu)
-        walk_range(vector, arg, first, last, cols, true);
+        walk_range(vector, ahead, arg, part, true);
     else
-        walk_range(vector, arg, first, last, cols, false);
+        walk_range(vector, ahead, arg, part, false);
+}
+
+/* The same for rows [first, last) of a matrix that is in the cache. */
+WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool relu)
+{
+    const struct walk_part part = {last, cols, first, last};
+    walk_memory(vector, NULL, arg, &part, relu);
 }
 
 /* Adds the terms of `lanes` elements from j, of which only lanes (where whole) is a constant, to two sums. Lanes beyond
