@@ -202,7 +202,8 @@ static const product shapes[] = {
     {20, 5000, 300, false, false, 1, 1.5f, 1}, {1, 700, 200, false, false, 0, 1, 0},
     {2, 350, 801, true, false, 3, -1, 2},      {40, 20, 1024, false, false, 0, 1, 0},
     {1024, 70, 30, true, false, 0, 2, 1},      {1500, 64, 70, false, false, 1, 1, 0},
-    {90, 1024, 100, false, false, 0, 1, 0},
+    {90, 1024, 100, false, false, 0, 1, 0},    {20, 33, 9000, true, false, 1, 2, -1},
+    {64, 64, 4100, false, true, 0, 1, 0},
 };
 
 static void run_shapes(fill_row fill)
@@ -341,7 +342,8 @@ START_TEST(bits_do_not_depend_on_threads)
     static const int32_t threads[] = {1, 2, 3, 7};
     static const product cases[] = {{300, 513, 700, false, true, 0, 1, 0},  {1000, 70, 300, true, false, 0, 1, 0},
                                     {20, 9000, 300, false, false, 0, 1, 0}, {5000, 100, 400, false, false, 0, 1, 0},
-                                    {700, 200, 500, false, true, 0, 1, 0},  {2, 5000, 900, false, false, 0, 1, 0}};
+                                    {700, 200, 500, false, true, 0, 1, 0},  {2, 5000, 900, false, false, 0, 1, 0},
+                                    {70, 60, 10000, true, false, 0, 1, 0}};
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         for (size_t s = 0; s < sizeof cases / sizeof *cases; s++) {
@@ -554,11 +556,11 @@ END_TEST
 
 START_TEST(symmetric_products_have_the_same_bits)
 {
-    static const int64_t sizes[] = {1, 13, 64, 150, 333};
+    static const int64_t sizes[] = {1, 13, 64, 150, 333}, depths[] = {530, 5000, 7000, 530, 400};
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-            const product p = {sizes[s], sizes[s], 530, s & 1, !(s & 1), 1, 0.25f, 0};
+            const product p = {sizes[s], sizes[s], depths[s], s & 1, !(s & 1), 1, 0.25f, 0};
             operands o = make_operands(&p, s, normal_row);
             float *c = malloc((size_t)(p.m * o.ldc) * sizeof *c);
             gm_context *context = test_context(isas[i], 2);

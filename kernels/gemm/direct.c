@@ -15,10 +15,11 @@ struct direct {
     const struct gm_gemm_kernels *kernels;
     const struct gm_gemm_product *product;
     bool pack_a;
-    int64_t depth_blocks;
+    int64_t parts, depth_blocks;   /* of k, of a part */
     int64_t row_tiles, row_chunks; /* tiles are equally high but for one row */
     int64_t panels, col_chunks;
     int64_t packed_a, panel; /* floats of each worker */
+    float *partial;          /* [parts, m, n] if there are several parts */
     float *workspace;
 };
 
@@ -30,9 +31,14 @@ static bool must_pack(const struct gm_gemm_kernels *kernels, const struct gm_gem
     return p->a->kind != GM_GEMM_PLAIN || (p->a->transposed && (p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
 }
 
-static int64_t depth_blocks(const struct gm_gemm_kernels *kernels, int64_t k)
+/* Elements of C up to which k is cut, least k of a part, and most parts: the partial sums take at most 1 MiB. */
+enum { SPLIT_ELEMENTS = 1 << 14, PART_DEPTH = 2048, MOST_PARTS = 16 };
+
+int64_t gm_gemm_parts(const struct gm_gemm_product *p)
 {
-    return gm_max_i64(1, gm_ceil_div(k, kernels->depth));
+    if (p->k < 2 * PART_DEPTH || p->m > SPLIT_ELEMENTS || p->m * p->n > SPLIT_ELEMENTS)
+        return 1;
+    return gm_min_i64(p->k / PART_DEPTH, MOST_PARTS);
 }
 
 static int64_t panel_floats(const struct gm_gemm_kernels *kernels, int64_t depth)
@@ -44,14 +50,16 @@ static struct direct share_out(const gm_context *context, const struct gm_gemm_p
 {
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     struct direct d = {.kernels = kernels, .product = p, .pack_a = must_pack(kernels, p)};
-    d.depth_blocks = depth_blocks(kernels, p->k);
-    const int64_t depth = gm_max_i64(1, gm_ceil_div(p->k, d.depth_blocks));
+    d.parts = gm_gemm_parts(p);
+    d.depth_blocks = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), kernels->depth));
+    const int64_t depth = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), d.depth_blocks));
     d.row_tiles = gm_ceil_div(p->m, kernels->mr);
     d.panels = gm_ceil_div(p->n, kernels->nr);
     const int64_t threads = gm_gemm_threads(context, p->m, p->n, p->k);
     const int64_t worth = (int64_t)((double)p->m * (double)p->n * (double)p->k / least_chunk_work);
-    const int64_t chunks =
-        threads == 1 ? 1 : gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), threads * CHUNKS_A_THREAD);
+    const int64_t chunks = threads == 1 || d.parts > 1
+                               ? 1
+                               : gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), threads * CHUNKS_A_THREAD);
     const int64_t most_tiles = gm_max_i64(1, CHUNK_A_FLOATS / (depth * kernels->mr));
     d.row_chunks = gm_min_i64(gm_max_i64(gm_ceil_div(d.row_tiles, most_tiles), chunks), d.row_tiles);
     d.col_chunks = gm_min_i64(gm_ceil_div(chunks, d.row_chunks), d.panels);
@@ -61,7 +69,9 @@ static struct direct share_out(const gm_context *context, const struct gm_gemm_p
     return d;
 }
 
-static void multiply(const struct direct *d, int64_t row, int64_t rows, int64_t col, int64_t cols, float *workspace)
+/* C, or the partial sums of a part, in [row, row + rows) and [col, col + cols). */
+static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                     float *workspace)
 {
     const struct gm_gemm_product *p = d->product;
     const struct gm_gemm_source *a = p->a;
@@ -81,10 +91,18 @@ static void multiply(const struct direct *d, int64_t row, int64_t rows, int64_t 
         .beta = epilogue->beta,
         .skip_from = INT64_MAX / 2,
     };
+    if (d->parts > 1) {
+        block.c = d->partial + (part * p->m + row) * p->n + col;
+        block.ldc = p->n;
+        block.alpha = 1.0f;
+        block.beta = 0.0f;
+    }
+    const int64_t first = d->parts == 1 ? 0 : gm_gemm_share(p->k, d->parts, part);
+    const int64_t depth = d->parts == 1 ? p->k : gm_gemm_share(p->k, d->parts, part + 1) - first;
     for (int64_t i = 0; i < d->depth_blocks; i++) {
-        const int64_t k = d->depth_blocks == 1 ? 0 : gm_gemm_share(p->k, d->depth_blocks, i);
+        const int64_t before = d->depth_blocks == 1 ? 0 : gm_gemm_share(depth, d->depth_blocks, i), k = first + before;
         block.source_k = k;
-        block.depth = d->depth_blocks == 1 ? p->k : gm_gemm_share(p->k, d->depth_blocks, i + 1) - k;
+        block.depth = d->depth_blocks == 1 ? depth : gm_gemm_share(depth, d->depth_blocks, i + 1) - before;
         if (d->pack_a)
             d->kernels->pack_a(a, row, rows, k, block.depth, workspace);
         else
@@ -98,13 +116,14 @@ static void multiply_chunk(void *arg, int64_t chunk, int worker)
 {
     const struct direct *d = arg;
     const struct gm_gemm_product *p = d->product;
-    const int64_t nr = d->kernels->nr, row_chunk = chunk / d->col_chunks, col_chunk = chunk % d->col_chunks;
+    const int64_t nr = d->kernels->nr, col_chunk = chunk % d->col_chunks;
+    const int64_t row_chunk = chunk / d->col_chunks % d->row_chunks, part = chunk / d->col_chunks / d->row_chunks;
     const int64_t first_tile = gm_gemm_share(d->row_tiles, d->row_chunks, row_chunk);
     const int64_t end_tile = gm_gemm_share(d->row_tiles, d->row_chunks, row_chunk + 1);
     const int64_t row = gm_gemm_share(p->m, d->row_tiles, first_tile);
     const int64_t col = gm_gemm_share(d->panels, d->col_chunks, col_chunk) * nr;
     const int64_t end_col = gm_min_i64(gm_gemm_share(d->panels, d->col_chunks, col_chunk + 1) * nr, p->n);
-    multiply(d, row, gm_gemm_share(p->m, d->row_tiles, end_tile) - row, col, end_col - col,
+    multiply(d, part, row, gm_gemm_share(p->m, d->row_tiles, end_tile) - row, col, end_col - col,
              d->workspace + worker * (d->packed_a + d->panel));
 }
 
@@ -113,6 +132,7 @@ static struct direct single(const gm_context *context, const struct gm_gemm_prod
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     const struct direct d = {.kernels = kernels,
                              .product = p,
+                             .parts = 1,
                              .depth_blocks = 1,
                              .row_chunks = 1,
                              .col_chunks = 1,
@@ -127,20 +147,46 @@ static bool is_one_chunk(const gm_context *context, const struct gm_gemm_product
            gm_gemm_threads(context, p->m, p->n, p->k) == 1 && !must_pack(context->kernels.gemm, p);
 }
 
+/* C = alpha (sum of the parts, in order) + beta C. */
+static void add_parts(const struct direct *d)
+{
+    const struct gm_gemm_product *p = d->product;
+    const float alpha = p->epilogue->alpha, beta = p->epilogue->beta;
+    for (int64_t part = 1; part < d->parts; part++)
+        for (int64_t i = 0; i < p->m * p->n; i++)
+            d->partial[i] += d->partial[part * p->m * p->n + i];
+    for (int64_t i = 0; i < p->m; i++) {
+        float *c = p->epilogue->c + i * p->epilogue->ldc;
+        for (int64_t j = 0; j < p->n; j++) {
+            const float sum = alpha * d->partial[i * p->n + j];
+            c[j] = beta == 0.0f ? sum : sum + beta * c[j];
+        }
+    }
+}
+
+static size_t partial_bytes(const struct direct *d, int64_t m, int64_t n)
+{
+    return d->parts == 1 ? 0 : gm_workspace_bytes((size_t)(d->parts * m * n) * sizeof(float));
+}
+
 gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *p)
 {
     const bool one_chunk = is_one_chunk(context, p);
     struct direct d = one_chunk ? single(context, p) : share_out(context, p);
-    const int64_t chunks = d.row_chunks * d.col_chunks, workers = chunks == 1 ? 1 : context->threads;
+    const int64_t chunks = d.parts * d.row_chunks * d.col_chunks, workers = chunks == 1 ? 1 : context->threads;
     const size_t bytes = gm_workspace_bytes((size_t)(workers * (d.packed_a + d.panel)) * sizeof(float));
-    if (!gm_workspace_fits(context, bytes))
+    if (!gm_workspace_fits(context, bytes + partial_bytes(&d, p->m, p->n)))
         return GM_WORKSPACE_TOO_SMALL;
     const size_t mark = gm_workspace_mark(context);
     d.workspace = gm_workspace_take(context, bytes);
+    if (d.parts > 1)
+        d.partial = gm_workspace_take(context, partial_bytes(&d, p->m, p->n));
     if (one_chunk)
-        multiply(&d, 0, p->m, 0, p->n, d.workspace);
+        multiply(&d, 0, 0, p->m, 0, p->n, d.workspace);
     else
         gm_parallel(context, chunks, multiply_chunk, &d);
+    if (d.parts > 1)
+        add_parts(&d);
     gm_workspace_release(context, mark);
     return GM_OK;
 }
@@ -150,5 +196,6 @@ size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n,
     const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
     const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
     const struct direct d = share_out(context, &p);
-    return gm_workspace_bytes((size_t)(context->threads * (d.packed_a + d.panel)) * sizeof(float));
+    return gm_workspace_bytes((size_t)(context->threads * (d.packed_a + d.panel)) * sizeof(float)) +
+           partial_bytes(&d, m, n);
 }

@@ -21,6 +21,10 @@ static inline int64_t gm_gemm_threads(const gm_context *context, int64_t m, int6
     return serial ? 1 : context->threads;
 }
 
+/* Parts into which k is cut where C is small and k long, so that threads have something to share: their sums are added
+ * in order. This decides bits, so it is a function of the shape alone; several parts are the direct way's alone. */
+int64_t gm_gemm_parts(const struct gm_gemm_product *product);
+
 /* Workspace does not depend on strides, though the choice of a way may. */
 size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k);
 size_t gm_gemm_shared_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,

@@ -33,7 +33,11 @@ static bool rows_clash(const struct gm_gemm_source *b)
 
 static bool direct_pays(const gm_context *context, const struct gm_gemm_product *p)
 {
-    if (p->epilogue->kind != GM_GEMM_STORE || p->epilogue->symmetric)
+    if (p->epilogue->kind != GM_GEMM_STORE)
+        return false;
+    if (gm_gemm_parts(p) > 1)
+        return true;
+    if (p->epilogue->symmetric)
         return false;
     const int64_t nr = context->kernels.gemm->nr;
     if (p->n <= DIRECT_PANELS * nr)
