@@ -42,7 +42,7 @@ def await_calm(until):
         time.sleep(0.002)
 
 
-def interleave(asks: dict[str, Callable[[], float]], rounds=ROUNDS, patience=10.0):
+def interleave(asks: dict[str, Callable[[], float]], rounds=ROUNDS, patience=3.0):
     """Asks all, each time in another order, `rounds` times after one that warms them; waits for a calm machine before each
     measurement, `patience` seconds in all."""
     samples = {name: [] for name in asks}

@@ -1,13 +1,12 @@
 """gemel train fashion-mnist, augmentation included, against the same training in PyTorch."""
 import csv
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
 
 from measure import Row, interleave
-from peer import GEMEL, threads_environment, torch_peer
+from peer import GEMEL, start, threads_environment, torch_peer
 
 GOAL = 1.5
 CASES = {
@@ -19,10 +18,10 @@ TORCH_STEPS = 40  # a round; an epoch of ours has some 200
 
 def epoch_of_ours(flags, folder, threads):
     """Seconds of training and samples seen in one epoch, as the run's metrics.csv tells."""
-    subprocess.run([GEMEL, "train", "fashion-mnist", "--epochs", "1", "--checkpoint-dir", folder, "--overwrite",
-                    "--no-evaluation", "--matrix", "off", "--quiet", *flags], check=True,
-                   env={**os.environ, **{k: str(v) for k, v in threads_environment(threads).items()}},
-                   stdout=subprocess.DEVNULL)
+    command = [GEMEL, "train", "fashion-mnist", "--epochs", "1", "--checkpoint-dir", folder, "--overwrite",
+               "--no-evaluation", "--matrix", "off", "--quiet", *flags]
+    if start(command, threads_environment(threads), stdout=subprocess.DEVNULL).wait() != 0:
+        raise SystemExit("gemel train fashion-mnist failed")
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
         epoch = next(csv.DictReader(file))
     return float(epoch["seconds"]), int(epoch["steps"])
