@@ -13,6 +13,16 @@
 #define GM_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* A tile is a function for each number of rows and vectors; but for AddressSanitizer, which takes minutes to compile so
+ * many checks, they share one with loops. */
+#ifdef __SANITIZE_ADDRESS__
+#undef GM_UNROLL
+#define GM_UNROLL
+#define GM_TILE static __attribute__((noipa))
+#else
+#define GM_TILE static inline __attribute__((always_inline))
+#endif
+
 /* Defines TILE_ROWS, TILE_VECS, DEPTH_MOST, MICRO_NAME, MICRO_ROWS, MICRO_VECS, transpose() and step(). */
 #include GM_MICRO_HEADER
 
@@ -85,8 +95,7 @@ static inline __attribute__((always_inline)) void step_by_rows(int rows, int vec
 }
 
 /* by_rows: A as it is stored with rows along k. in_place: B as it is stored, masked in its last vector, and kept. */
-static inline __attribute__((always_inline)) void multiply_tile(int rows, int vecs, bool by_rows, bool in_place,
-                                                                const struct tile *t)
+GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, bool in_place, const struct tile *t)
 {
     vec sum[TILE_ROWS][TILE_VECS], right[TILE_VECS];
     GM_UNROLL
