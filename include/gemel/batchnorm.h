@@ -1,4 +1,4 @@
-/* Batch normalisation over the rows of a matrix, with an optional ReLU behind it. */
+/* Batch normalisation over the rows of a matrix, with an optional residual connection and ReLU behind it. */
 #ifndef GEMEL_BATCHNORM_H
 #define GEMEL_BATCHNORM_H
 
@@ -53,7 +53,42 @@ GM_API gm_status gm_batchnorm_backward_f32(gm_context *context, int64_t rows, in
                                            const float *bias, const float *saved, const gm_batchnorm_options *options,
                                            float *dx, int64_t lddx, float *dweight, float *dbias);
 
-/* Bytes of workspace that suffice for each of the three calls. */
+/* The end of a residual block: as gm_batchnorm_forward_f32(), with y = normalised x + residual, then ReLU if asked.
+ * residual: [rows, cols]; y may be x or residual (with equal leading dimensions); mask: gm_batchnorm_mask_size() bytes
+ * for the backward call, where y > 0; without ReLU it is not used and may be NULL. */
+GM_API gm_status gm_batchnorm_add_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x,
+                                              int64_t ldx, const float *residual, int64_t ldresidual,
+                                              const float *weight, const float *bias,
+                                              const gm_batchnorm_options *options, float *running_mean,
+                                              float *running_variance, float *saved, uint8_t *mask, float *y,
+                                              int64_t ldy);
+
+/* Its inference form, as gm_batchnorm_infer_f32(). */
+GM_API gm_status gm_batchnorm_add_infer_f32(gm_context *context, int64_t rows, int64_t cols, const float *x,
+                                            int64_t ldx, const float *residual, int64_t ldresidual, const float *weight,
+                                            const float *bias, const float *running_mean, const float *running_variance,
+                                            const gm_batchnorm_options *options, float *y, int64_t ldy);
+
+/* Its gradients, as gm_batchnorm_backward_f32(). dresidual: [rows, cols], dy where y > 0, or everywhere without ReLU;
+ * NULL if it is not wanted. One of dx and dresidual may be dy. */
+GM_API gm_status gm_batchnorm_add_backward_f32(gm_context *context, int64_t rows, int64_t cols, const float *dy,
+                                               int64_t lddy, const float *x, int64_t ldx, const uint8_t *mask,
+                                               const float *weight, const float *saved,
+                                               const gm_batchnorm_options *options, float *dx, int64_t lddx,
+                                               float *dresidual, int64_t lddresidual, float *dweight, float *dbias);
+
+/* Bytes of a mask: a bit an element, whole bytes a row. */
+GM_API int64_t gm_batchnorm_mask_size(int64_t rows, int64_t cols);
+
+/* gm_batchnorm_forward_f32() for a reader of x that normalises by itself: reads x once and writes scale and shift,
+ * [groups, cols], of y = scale x + shift (before ReLU). The two terms cancel where the mean is far larger than the
+ * deviation: the error of y is about 1e-7 |mean| / deviation. The backward call serves both forms. */
+GM_API gm_status gm_batchnorm_line_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                                       const float *weight, const float *bias, const gm_batchnorm_options *options,
+                                       float *running_mean, float *running_variance, float *saved, float *scale,
+                                       float *shift);
+
+/* Bytes of workspace that suffice for each of these calls. */
 GM_API size_t gm_batchnorm_f32_workspace(const gm_context *context, int64_t rows, int64_t cols,
                                          const gm_batchnorm_options *options);
 

@@ -49,7 +49,7 @@ struct distance_walk {
     struct strip_sums *sums;
 };
 
-WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, bool unused)
+WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, int unused)
 {
     (void)unused;
     const struct distance_walk *w = arg;
@@ -179,7 +179,7 @@ struct chain_walk {
     const float *a_projection, *b_projection;
 };
 
-WALK_INLINE void chain_vector(const void *arg, int64_t row, int64_t j, int64_t lanes, bool stream)
+WALK_INLINE void chain_vector(const void *arg, int64_t row, int64_t j, int64_t lanes, int stream)
 {
     const struct chain_walk *w = arg;
     const struct gm_barlow_block_side *side_a = &w->block->a, *side_b = &w->block->b;

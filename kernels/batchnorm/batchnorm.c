@@ -6,40 +6,76 @@
 #include "batchnorm/batchnorm.h"
 #include "column_stats/column_stats.h"
 
+/* Elements of a result that are written past the caches: 32 MiB, which few third-level caches could hold for whoever
+ * reads it next. */
+enum { STREAMED_ELEMENTS = 1 << 23 };
+
 /* Operands of the parallel loops. Arrays of columns are [groups, cols] unless they say otherwise. */
 struct job {
     const struct gm_batchnorm_kernels *kernels;
     struct gm_grid grid;
-    bool relu;
-    const float *x, *dy;
-    float *out; /* y or dx */
-    int64_t ldx, lddy, ldout;
-    const float *mean, *mean_low, *inverse_std;
-    float *scale, *shift, *slope, *offset;
-    double *partial_sum, *partial_dot; /* [slots, cols] */
-    float *dweight, *dbias;            /* [cols] or NULL */
-    bool not_finite;                   /* set atomically */
+    struct gm_batchnorm_block all; /* the whole matrices, and columns of all groups */
+    float eps, momentum;
+    const float *weight, *bias; /* [cols] or NULL */
+    const float *mean_low;      /* or NULL */
+    const float *variance;      /* or NULL, if inverse_std is known */
+    const float *inverse_std;
+    float *new_inverse_std;                 /* the same, to be written */
+    float *scale, *shift, *slope, *offset;  /* all.columns, for writing */
+    float *running_mean, *running_variance; /* [cols] or NULL */
+    double *partial_sum, *partial_dot;      /* [slots, cols] */
+    float *dweight, *dbias;                 /* [cols] or NULL */
+    bool not_finite;                        /* set atomically */
 };
 
-static struct gm_batchnorm_columns columns_at(const struct job *job, const struct gm_rect *rect)
+static const float *at(const float *matrix, int64_t ld, const struct gm_rect *rect)
 {
+    return matrix ? matrix + rect->row * ld + rect->col : NULL;
+}
+
+static float *at_out(float *matrix, int64_t ld, const struct gm_rect *rect)
+{
+    return matrix ? matrix + rect->row * ld + rect->col : NULL;
+}
+
+static struct gm_batchnorm_block block_at(const struct job *job, const struct gm_rect *rect)
+{
+    struct gm_batchnorm_block b = job->all;
     const int64_t first = rect->group * job->grid.cols + rect->col;
-    struct gm_batchnorm_columns columns = {job->mean + first, job->scale + first, job->shift + first, NULL, NULL};
-    if (job->slope) {
-        columns.slope = job->slope + first;
-        columns.offset = job->offset + first;
+    b.rows = rect->rows;
+    b.cols = rect->cols;
+    b.x = at(b.x, b.ldx, rect);
+    b.residual = at(b.residual, b.ldresidual, rect);
+    b.dy = at(b.dy, b.lddy, rect);
+    b.out = at_out(b.out, b.ldout, rect);
+    b.dresidual = at_out(b.dresidual, b.lddresidual, rect);
+    if (b.new_mask)
+        b.new_mask += rect->row * b.ldmask + rect->col / 8;
+    if (b.mask)
+        b.mask += rect->row * b.ldmask + rect->col / 8;
+    b.columns.mean += first;
+    b.columns.scale += first;
+    b.columns.shift += first;
+    if (b.columns.slope) {
+        b.columns.slope += first;
+        b.columns.offset += first;
     }
-    return columns;
+    return b;
+}
+
+/* The second pass over the matrices begins where the first one ended: there the third-level cache still holds them. */
+static struct gm_batchnorm_block block_from_end(const struct job *job, int64_t chunk)
+{
+    const struct gm_rect rect = gm_grid_rect(&job->grid, gm_grid_chunks(&job->grid) - 1 - chunk);
+    return block_at(job, &rect);
 }
 
 static void apply_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
-    const struct gm_batchnorm_columns columns = columns_at(job, &rect);
-    job->kernels->apply(rect.rows, rect.cols, job->x + rect.row * job->ldx + rect.col, job->ldx, &columns, job->relu,
-                        job->out + rect.row * job->ldout + rect.col, job->ldout);
+    const struct gm_batchnorm_block block = block_from_end(job, chunk);
+    job->kernels->apply(&block);
 }
 
 static void sums_chunk(void *arg, int64_t chunk, int worker)
@@ -47,42 +83,17 @@ static void sums_chunk(void *arg, int64_t chunk, int worker)
     (void)worker;
     const struct job *job = arg;
     const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
-    const struct gm_batchnorm_columns columns = columns_at(job, &rect);
+    const struct gm_batchnorm_block block = block_at(job, &rect);
     const int64_t partial = rect.slot * job->grid.cols + rect.col;
-    job->kernels->sums(rect.rows, rect.cols, job->dy + rect.row * job->lddy + rect.col, job->lddy,
-                       job->x + rect.row * job->ldx + rect.col, job->ldx, &columns, job->relu,
-                       job->partial_sum + partial, job->partial_dot + partial);
+    job->kernels->sums(&block, job->partial_sum + partial, job->partial_dot + partial);
 }
 
 static void gradient_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
-    const struct gm_batchnorm_columns columns = columns_at(job, &rect);
-    job->kernels->gradient(rect.rows, rect.cols, job->dy + rect.row * job->lddy + rect.col, job->lddy,
-                           job->x + rect.row * job->ldx + rect.col, job->ldx, &columns, job->relu,
-                           job->out + rect.row * job->ldout + rect.col, job->ldout);
-}
-
-/* y = (x - mean) scale + shift for one group, with the low part of the mean in shift: x - mean is exact where x lies
- * near the mean, and what mean_low adds then is far below the deviation. Returns whether all of it is finite. */
-static bool make_columns(int64_t cols, const float *mean_low, const float *inverse_std, const float *weight,
-                         const float *bias, float *scale, float *shift)
-{
-    int finite = 1;
-    for (int64_t j = 0; j < cols; j++) {
-        scale[j] = weight ? weight[j] * inverse_std[j] : inverse_std[j];
-        shift[j] = (bias ? bias[j] : 0.0f) - (mean_low ? mean_low[j] * scale[j] : 0.0f);
-        finite &= fabsf(scale[j]) <= FLT_MAX && fabsf(shift[j]) <= FLT_MAX;
-    }
-    return finite;
-}
-
-static void make_inverse_std(int64_t cols, const float *variance, float eps, float *inverse_std)
-{
-    for (int64_t j = 0; j < cols; j++)
-        inverse_std[j] = 1.0f / sqrtf(variance[j] + eps);
+    const struct gm_batchnorm_block block = block_from_end(job, chunk);
+    job->kernels->gradient(&block);
 }
 
 static void update_running(int64_t cols, float momentum, float factor, const float *statistic, float *running)
@@ -91,8 +102,48 @@ static void update_running(int64_t cols, float momentum, float factor, const flo
         running[j] = (1.0f - momentum) * running[j] + momentum * (factor * statistic[j]);
 }
 
-/* Merges the row chunks of a range of columns in their order, for all groups, into dweight, dbias and the gradient's
- * line: with r the inverse deviation, S = sum g, T = sum g (x - mean) and n rows,
+/* v = (x - mean) scale + shift for columns of one group, with the low part of the mean in shift: x - mean is exact
+ * where x lies near the mean, and what mean_low adds then is far below the deviation. first: the first of these
+ * columns, counted within the group and over all groups. Returns whether all of it is finite. */
+static bool make_columns(const struct job *job, int64_t first, int64_t first_of_all, int64_t cols)
+{
+    const float *const weight = job->weight ? job->weight + first : NULL, *const bias =
+                                                                              job->bias ? job->bias + first : NULL;
+    const float *const mean_low = job->mean_low ? job->mean_low + first_of_all : NULL;
+    const float *const r = job->inverse_std + first_of_all;
+    float *const scale = job->scale + first_of_all, *const shift = job->shift + first_of_all;
+    if (job->variance)
+        for (int64_t j = 0; j < cols; j++)
+            job->new_inverse_std[first_of_all + j] = 1.0f / sqrtf(job->variance[first_of_all + j] + job->eps);
+    int finite = 1;
+    for (int64_t j = 0; j < cols; j++) {
+        scale[j] = weight ? weight[j] * r[j] : r[j];
+        shift[j] = (bias ? bias[j] : 0.0f) - (mean_low ? mean_low[j] * scale[j] : 0.0f);
+        finite &= fabsf(scale[j]) <= FLT_MAX && fabsf(shift[j]) <= FLT_MAX;
+    }
+    return finite;
+}
+
+static void columns_chunk(void *arg, int64_t chunk, int worker)
+{
+    (void)worker;
+    struct job *job = arg;
+    const struct gm_grid *grid = &job->grid;
+    const int64_t first = chunk * grid->rect_cols, cols = gm_min_i64(grid->rect_cols, grid->cols - first);
+    const float unbiased = (float)((double)grid->group_rows / (double)(grid->group_rows - 1));
+    for (int64_t group = 0; group < grid->groups; group++) {
+        const int64_t first_of_all = group * grid->cols + first;
+        if (!make_columns(job, first, first_of_all, cols))
+            __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
+        if (job->running_mean) {
+            update_running(cols, job->momentum, 1.0f, job->all.columns.mean + first_of_all, job->running_mean + first);
+            update_running(cols, job->momentum, unbiased, job->variance + first_of_all, job->running_variance + first);
+        }
+    }
+}
+
+/* Merges the rectangles of a range of columns in the order of their rows, for all groups, into dweight, dbias and the
+ * gradient's line: with r the inverse deviation, S = sum g, T = sum g (x - mean) and n rows,
  * dx = scale (g - S/n - (x - mean) r^2 T/n) = scale g + slope (x - mean_high) + offset. */
 static bool merge_columns(const struct job *job, int64_t first_col, int64_t cols)
 {
@@ -146,24 +197,51 @@ static gm_status check_options(int64_t rows, const gm_batchnorm_options *options
     return GM_OK;
 }
 
-/* What all three calls share: an input and an output matrix, where in == out asks for equal leading dimensions. */
-static gm_status check_matrices(const gm_context *context, int64_t rows, int64_t cols, const float *in, int64_t ldin,
-                                const float *out, int64_t ldout, const float *weight, const float *bias)
+/* An output matrix, and an input that it may be. */
+static gm_status check_output(const struct gm_batchnorm_block *all, const float *out, int64_t ldout, const float *in,
+                              int64_t ldin)
 {
-    if (!context || !weight != !bias || (in == out && ldin != ldout))
+    const gm_status status = gm_check_matrix(all->rows, all->cols, out, ldout);
+    return status == GM_OK && out && out == in && ldout != ldin ? GM_INVALID_ARGUMENT : status;
+}
+
+static gm_status check_forward(const gm_context *context, const struct gm_batchnorm_block *all, bool has_residual,
+                               const float *weight, const float *bias)
+{
+    if (!context || !weight != !bias)
         return GM_INVALID_ARGUMENT;
-    const gm_status status = gm_check_matrix(rows, cols, in, ldin);
-    return status == GM_OK ? gm_check_matrix(rows, cols, out, ldout) : status;
+    gm_status status = gm_check_matrix(all->rows, all->cols, all->x, all->ldx);
+    if (status == GM_OK && has_residual)
+        status = gm_check_matrix(all->rows, all->cols, all->residual, all->ldresidual);
+    if (status == GM_OK)
+        status = check_output(all, all->out, all->ldout, all->x, all->ldx);
+    if (status == GM_OK && has_residual)
+        status = check_output(all, all->out, all->ldout, all->residual, all->ldresidual);
+    return status;
 }
 
-int64_t gm_batchnorm_saved_size(int64_t cols, int64_t groups)
+static gm_status check_backward(const gm_context *context, const struct gm_batchnorm_block *all)
 {
-    return 3 * groups * cols;
+    if (!context)
+        return GM_INVALID_ARGUMENT;
+    gm_status status = gm_check_matrix(all->rows, all->cols, all->x, all->ldx);
+    if (status == GM_OK)
+        status = gm_check_matrix(all->rows, all->cols, all->dy, all->lddy);
+    if (status == GM_OK)
+        status = check_output(all, all->out, all->ldout, all->dy, all->lddy);
+    if (status == GM_OK && all->dresidual)
+        status = check_output(all, all->dresidual, all->lddresidual, all->dy, all->lddy);
+    return status == GM_OK && all->dresidual && all->dresidual == all->out ? GM_INVALID_ARGUMENT : status;
 }
 
-static size_t infer_workspace(int64_t cols)
+static size_t column_array(int64_t groups, int64_t cols)
 {
-    return 3 * gm_workspace_bytes((size_t)cols * sizeof(float));
+    return gm_workspace_bytes((size_t)(groups * cols) * sizeof(float));
+}
+
+static size_t partial_array(const struct gm_grid *grid)
+{
+    return gm_workspace_bytes((size_t)(gm_grid_slots(grid) * grid->cols) * sizeof(double));
 }
 
 size_t gm_batchnorm_f32_workspace(const gm_context *context, int64_t rows, int64_t cols,
@@ -174,13 +252,91 @@ size_t gm_batchnorm_f32_workspace(const gm_context *context, int64_t rows, int64
     if (cols < 1)
         return 0;
     if (rows < groups)
-        return infer_workspace(cols);
+        return 3 * column_array(1, cols);
     const struct gm_grid grid = gm_grid_make(rows, cols, groups);
-    const size_t column_array = gm_workspace_bytes((size_t)(groups * cols) * sizeof(float));
-    const size_t forward = 3 * column_array + gm_column_stats_run_workspace(rows, cols, groups);
-    const size_t backward =
-        4 * column_array + 2 * gm_workspace_bytes((size_t)(gm_grid_slots(&grid) * cols) * sizeof(double));
+    const size_t forward = 3 * column_array(groups, cols) + gm_column_stats_run_workspace(rows, cols, groups);
+    const size_t backward = 4 * column_array(groups, cols) + 2 * partial_array(&grid);
     return forward > backward ? forward : backward;
+}
+
+int64_t gm_batchnorm_saved_size(int64_t cols, int64_t groups)
+{
+    return 3 * groups * cols;
+}
+
+static int64_t mask_ld(int64_t cols)
+{
+    return gm_ceil_div(cols, 8);
+}
+
+int64_t gm_batchnorm_mask_size(int64_t rows, int64_t cols)
+{
+    return rows * mask_ld(cols);
+}
+
+/* Takes scale and shift from the workspace. */
+static struct job make_job(gm_context *context, const struct gm_batchnorm_block *all, const float *weight,
+                           const float *bias, const gm_batchnorm_options *options, int64_t groups)
+{
+    const size_t columns = column_array(groups, all->cols);
+    struct job job = {.kernels = context->kernels.batchnorm,
+                      .grid = gm_grid_make(all->rows, all->cols, groups),
+                      .all = *all,
+                      .eps = options->eps,
+                      .momentum = options->momentum,
+                      .weight = weight,
+                      .bias = bias,
+                      .scale = gm_workspace_take(context, columns),
+                      .shift = gm_workspace_take(context, columns)};
+    const bool large = all->rows * all->cols >= STREAMED_ELEMENTS;
+    job.all.relu = options->relu;
+    job.all.ldmask = mask_ld(all->cols);
+    job.all.columns.scale = job.scale;
+    job.all.columns.shift = job.shift;
+    job.all.stream_out = large && all->out != all->x && all->out != all->residual && all->out != all->dy;
+    job.all.stream_dresidual = large && all->dresidual && all->dresidual != all->dy;
+    return job;
+}
+
+/* What the training calls share. all: without out, only the statistics are made. line_scale, line_shift: NULL, or where
+ * to write y = line_scale x + line_shift. */
+static gm_status train(gm_context *context, const struct gm_batchnorm_block *all, const float *weight,
+                       const float *bias, const gm_batchnorm_options *options, float *running_mean,
+                       float *running_variance, float *saved, float *line_scale, float *line_shift)
+{
+    const int64_t rows = all->rows, cols = all->cols, groups = options->groups;
+    if (!gm_workspace_fits(context, gm_batchnorm_f32_workspace(context, rows, cols, options)))
+        return GM_WORKSPACE_TOO_SMALL;
+    const size_t mark = gm_workspace_mark(context);
+    float *const mean = saved, *const mean_low = mean + groups * cols;
+    float *const variance = gm_workspace_take(context, column_array(groups, cols));
+    struct job job = make_job(context, all, weight, bias, options, groups);
+    job.all.columns.mean = mean;
+    job.mean_low = mean_low;
+    job.variance = variance;
+    job.inverse_std = job.new_inverse_std = mean_low + groups * cols;
+    job.running_mean = running_mean;
+    job.running_variance = running_variance;
+    gm_status status = gm_column_stats_run(context, rows, cols, all->x, all->ldx, groups, 0, mean, mean_low, variance);
+    gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
+    if (job.not_finite)
+        status = GM_NOT_FINITE;
+    if (all->out)
+        gm_parallel(context, gm_grid_chunks(&job.grid), apply_chunk, &job);
+    for (int64_t k = 0; line_scale && k < groups * cols; k++) {
+        line_scale[k] = job.scale[k];
+        line_shift[k] = (float)((double)job.shift[k] - (double)mean[k] * (double)job.scale[k]);
+    }
+    gm_workspace_release(context, mark);
+    return status;
+}
+
+static gm_status check_training(int64_t rows, int64_t cols, const gm_batchnorm_options *options,
+                                const float *running_mean, const float *running_variance, const float *saved)
+{
+    if (!running_mean != !running_variance || (cols > 0 && !saved))
+        return GM_INVALID_ARGUMENT;
+    return check_options(rows, options);
 }
 
 gm_status gm_batchnorm_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
@@ -188,47 +344,88 @@ gm_status gm_batchnorm_forward_f32(gm_context *context, int64_t rows, int64_t co
                                    float *running_mean, float *running_variance, float *saved, float *y, int64_t ldy)
 {
     const gm_batchnorm_options defaults = gm_batchnorm_default_options();
+    const struct gm_batchnorm_block all = {.rows = rows, .cols = cols, .x = x, .ldx = ldx, .out = y, .ldout = ldy};
     if (!options)
         options = &defaults;
-    gm_status status = check_matrices(context, rows, cols, x, ldx, y, ldy, weight, bias);
+    gm_status status = check_forward(context, &all, false, weight, bias);
     if (status == GM_OK)
-        status = check_options(rows, options);
-    if (status == GM_OK && (!running_mean != !running_variance || (cols > 0 && !saved)))
+        status = check_training(rows, cols, options, running_mean, running_variance, saved);
+    if (status != GM_OK || cols == 0)
+        return status;
+    return train(context, &all, weight, bias, options, running_mean, running_variance, saved, NULL, NULL);
+}
+
+gm_status gm_batchnorm_add_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                                       const float *residual, int64_t ldresidual, const float *weight,
+                                       const float *bias, const gm_batchnorm_options *options, float *running_mean,
+                                       float *running_variance, float *saved, uint8_t *mask, float *y, int64_t ldy)
+{
+    const gm_batchnorm_options defaults = gm_batchnorm_default_options();
+    if (!options)
+        options = &defaults;
+    struct gm_batchnorm_block all = {.rows = rows,
+                                     .cols = cols,
+                                     .x = x,
+                                     .ldx = ldx,
+                                     .residual = residual,
+                                     .ldresidual = ldresidual,
+                                     .out = y,
+                                     .ldout = ldy};
+    gm_status status = check_forward(context, &all, true, weight, bias);
+    if (status == GM_OK)
+        status = check_training(rows, cols, options, running_mean, running_variance, saved);
+    if (status == GM_OK && options->relu && cols > 0 && !mask)
         status = GM_INVALID_ARGUMENT;
     if (status != GM_OK || cols == 0)
         return status;
-    if (!gm_workspace_fits(context, gm_batchnorm_f32_workspace(context, rows, cols, options)))
-        return GM_WORKSPACE_TOO_SMALL;
+    all.new_mask = options->relu ? mask : NULL;
+    return train(context, &all, weight, bias, options, running_mean, running_variance, saved, NULL, NULL);
+}
 
-    const int64_t groups = options->groups, group_rows = rows / groups;
-    const size_t column_array = (size_t)(groups * cols) * sizeof(float), mark = gm_workspace_mark(context);
-    float *mean = saved, *mean_low = mean + groups * cols, *inverse_std = mean_low + groups * cols;
-    float *variance = gm_workspace_take(context, column_array);
-    struct job job = {.kernels = context->kernels.batchnorm,
-                      .grid = gm_grid_make(rows, cols, groups),
-                      .relu = options->relu,
-                      .x = x,
-                      .ldx = ldx,
-                      .out = y,
-                      .ldout = ldy,
-                      .mean = mean,
-                      .scale = gm_workspace_take(context, column_array),
-                      .shift = gm_workspace_take(context, column_array)};
-    status = gm_column_stats_run(context, rows, cols, x, ldx, groups, 0, mean, mean_low, variance);
-    make_inverse_std(groups * cols, variance, options->eps, inverse_std);
-    const float unbiased = (float)((double)group_rows / (double)(group_rows - 1));
-    for (int64_t first = 0; first < groups * cols; first += cols) {
-        if (!make_columns(cols, mean_low + first, inverse_std + first, weight, bias, job.scale + first,
-                          job.shift + first))
-            status = GM_NOT_FINITE;
-        if (running_mean) {
-            update_running(cols, options->momentum, 1.0f, mean + first, running_mean);
-            update_running(cols, options->momentum, unbiased, variance + first, running_variance);
-        }
-    }
+gm_status gm_batchnorm_line_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                                const float *weight, const float *bias, const gm_batchnorm_options *options,
+                                float *running_mean, float *running_variance, float *saved, float *scale, float *shift)
+{
+    const gm_batchnorm_options defaults = gm_batchnorm_default_options();
+    const struct gm_batchnorm_block all = {.rows = rows, .cols = cols, .x = x, .ldx = ldx};
+    if (!options)
+        options = &defaults;
+    if (!context || !weight != !bias || (cols > 0 && (!scale || !shift)))
+        return GM_INVALID_ARGUMENT;
+    gm_status status = gm_check_matrix(rows, cols, x, ldx);
+    if (status == GM_OK)
+        status = check_training(rows, cols, options, running_mean, running_variance, saved);
+    if (status != GM_OK || cols == 0)
+        return status;
+    return train(context, &all, weight, bias, options, running_mean, running_variance, saved, scale, shift);
+}
+
+/* all: with columns.mean */
+static gm_status infer(gm_context *context, const struct gm_batchnorm_block *all, bool has_residual,
+                       const float *weight, const float *bias, const float *running_variance,
+                       const gm_batchnorm_options *options)
+{
+    const gm_batchnorm_options defaults = gm_batchnorm_default_options();
+    if (!options)
+        options = &defaults;
+    const gm_status status = check_forward(context, all, has_residual, weight, bias);
+    if (status != GM_OK)
+        return status;
+    if (!gm_options_valid(options->size, sizeof *options) || !(options->eps >= 0) ||
+        (all->cols > 0 && (!all->columns.mean || !running_variance)))
+        return GM_INVALID_ARGUMENT;
+    if (all->rows == 0 || all->cols == 0)
+        return GM_OK;
+    if (!gm_workspace_fits(context, 3 * column_array(1, all->cols)))
+        return GM_WORKSPACE_TOO_SMALL;
+    const size_t mark = gm_workspace_mark(context);
+    struct job job = make_job(context, all, weight, bias, options, 1);
+    job.variance = running_variance;
+    job.inverse_std = job.new_inverse_std = gm_workspace_take(context, column_array(1, all->cols));
+    gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
     gm_parallel(context, gm_grid_chunks(&job.grid), apply_chunk, &job);
     gm_workspace_release(context, mark);
-    return status;
+    return GM_OK;
 }
 
 gm_status gm_batchnorm_infer_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
@@ -236,35 +433,62 @@ gm_status gm_batchnorm_infer_f32(gm_context *context, int64_t rows, int64_t cols
                                  const float *running_variance, const gm_batchnorm_options *options, float *y,
                                  int64_t ldy)
 {
-    const gm_batchnorm_options defaults = gm_batchnorm_default_options();
-    if (!options)
-        options = &defaults;
-    gm_status status = check_matrices(context, rows, cols, x, ldx, y, ldy, weight, bias);
-    if (status == GM_OK && (!gm_options_valid(options->size, sizeof *options) || !(options->eps >= 0) ||
-                            (cols > 0 && (!running_mean || !running_variance))))
-        status = GM_INVALID_ARGUMENT;
-    if (status != GM_OK || rows == 0 || cols == 0)
-        return status;
-    const size_t column_array = (size_t)cols * sizeof(float), mark = gm_workspace_mark(context);
-    if (!gm_workspace_fits(context, infer_workspace(cols)))
+    const struct gm_batchnorm_block all = {
+        .rows = rows, .cols = cols, .columns.mean = running_mean, .x = x, .ldx = ldx, .out = y, .ldout = ldy};
+    return infer(context, &all, false, weight, bias, running_variance, options);
+}
+
+gm_status gm_batchnorm_add_infer_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
+                                     const float *residual, int64_t ldresidual, const float *weight, const float *bias,
+                                     const float *running_mean, const float *running_variance,
+                                     const gm_batchnorm_options *options, float *y, int64_t ldy)
+{
+    const struct gm_batchnorm_block all = {.rows = rows,
+                                           .cols = cols,
+                                           .columns.mean = running_mean,
+                                           .x = x,
+                                           .ldx = ldx,
+                                           .residual = residual,
+                                           .ldresidual = ldresidual,
+                                           .out = y,
+                                           .ldout = ldy};
+    return infer(context, &all, true, weight, bias, running_variance, options);
+}
+
+/* What the backward calls share. */
+static gm_status differentiate(gm_context *context, const struct gm_batchnorm_block *all, const float *weight,
+                               const float *bias, const float *saved, const gm_batchnorm_options *options,
+                               float *dweight, float *dbias)
+{
+    const gm_status status = check_options(all->rows, options);
+    if (status != GM_OK || !dweight != !dbias || (all->cols > 0 && !saved))
+        return GM_INVALID_ARGUMENT;
+    if (all->cols == 0)
+        return GM_OK;
+    if (!gm_workspace_fits(context, gm_batchnorm_f32_workspace(context, all->rows, all->cols, options)))
         return GM_WORKSPACE_TOO_SMALL;
 
-    float *inverse_std = gm_workspace_take(context, column_array);
-    struct job job = {.kernels = context->kernels.batchnorm,
-                      .grid = gm_grid_make(rows, cols, 1),
-                      .relu = options->relu,
-                      .x = x,
-                      .ldx = ldx,
-                      .out = y,
-                      .ldout = ldy,
-                      .mean = running_mean,
-                      .scale = gm_workspace_take(context, column_array),
-                      .shift = gm_workspace_take(context, column_array)};
-    make_inverse_std(cols, running_variance, options->eps, inverse_std);
-    make_columns(cols, NULL, inverse_std, weight, bias, job.scale, job.shift);
-    gm_parallel(context, gm_grid_chunks(&job.grid), apply_chunk, &job);
+    const int64_t groups = options->groups, columns = groups * all->cols;
+    const size_t mark = gm_workspace_mark(context);
+    struct job job = make_job(context, all, weight, bias, options, groups);
+    job.slope = gm_workspace_take(context, column_array(groups, all->cols));
+    job.offset = gm_workspace_take(context, column_array(groups, all->cols));
+    job.partial_sum = gm_workspace_take(context, partial_array(&job.grid));
+    job.partial_dot = gm_workspace_take(context, partial_array(&job.grid));
+    job.all.columns.mean = saved;
+    job.all.columns.slope = job.slope;
+    job.all.columns.offset = job.offset;
+    job.mean_low = saved + columns;
+    job.inverse_std = saved + 2 * columns;
+    job.dweight = dweight;
+    job.dbias = dbias;
+    gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
+    job.not_finite = false; /* as is a column whose sums are finite all the same */
+    gm_parallel(context, gm_grid_chunks(&job.grid), sums_chunk, &job);
+    gm_parallel(context, job.grid.col_rects, merge_chunk, &job);
+    gm_parallel(context, gm_grid_chunks(&job.grid), gradient_chunk, &job);
     gm_workspace_release(context, mark);
-    return GM_OK;
+    return job.not_finite ? GM_NOT_FINITE : GM_OK;
 }
 
 gm_status gm_batchnorm_backward_f32(gm_context *context, int64_t rows, int64_t cols, const float *dy, int64_t lddy,
@@ -273,50 +497,43 @@ gm_status gm_batchnorm_backward_f32(gm_context *context, int64_t rows, int64_t c
                                     float *dweight, float *dbias)
 {
     const gm_batchnorm_options defaults = gm_batchnorm_default_options();
+    const struct gm_batchnorm_block all = {
+        .rows = rows, .cols = cols, .x = x, .ldx = ldx, .dy = dy, .lddy = lddy, .out = dx, .ldout = lddx};
+    gm_status status = check_backward(context, &all);
+    if (status == GM_OK && !weight != !bias)
+        status = GM_INVALID_ARGUMENT;
+    if (status != GM_OK)
+        return status;
+    return differentiate(context, &all, weight, bias, saved, options ? options : &defaults, dweight, dbias);
+}
+
+gm_status gm_batchnorm_add_backward_f32(gm_context *context, int64_t rows, int64_t cols, const float *dy, int64_t lddy,
+                                        const float *x, int64_t ldx, const uint8_t *mask, const float *weight,
+                                        const float *saved, const gm_batchnorm_options *options, float *dx,
+                                        int64_t lddx, float *dresidual, int64_t lddresidual, float *dweight,
+                                        float *dbias)
+{
+    const gm_batchnorm_options defaults = gm_batchnorm_default_options();
     if (!options)
         options = &defaults;
-    gm_status status = check_matrices(context, rows, cols, dy, lddy, dx, lddx, weight, bias);
-    if (status == GM_OK)
-        status = gm_check_matrix(rows, cols, x, ldx);
-    if (status == GM_OK)
-        status = check_options(rows, options);
-    if (status == GM_OK && (!dweight != !dbias || (cols > 0 && !saved)))
-        status = GM_INVALID_ARGUMENT;
-    if (status != GM_OK || cols == 0)
+    struct gm_batchnorm_block all = {.rows = rows,
+                                     .cols = cols,
+                                     .x = x,
+                                     .ldx = ldx,
+                                     .dy = dy,
+                                     .lddy = lddy,
+                                     .out = dx,
+                                     .ldout = lddx,
+                                     .dresidual = dresidual,
+                                     .lddresidual = lddresidual};
+    const gm_status status = check_backward(context, &all);
+    if (status != GM_OK)
         return status;
-    if (!gm_workspace_fits(context, gm_batchnorm_f32_workspace(context, rows, cols, options)))
-        return GM_WORKSPACE_TOO_SMALL;
-
-    const int64_t groups = options->groups;
-    const struct gm_grid grid = gm_grid_make(rows, cols, groups);
-    const size_t column_array = (size_t)(groups * cols) * sizeof(float), mark = gm_workspace_mark(context);
-    const size_t partial_array = (size_t)(gm_grid_slots(&grid) * cols) * sizeof(double);
-    struct job job = {.kernels = context->kernels.batchnorm,
-                      .grid = grid,
-                      .relu = options->relu,
-                      .x = x,
-                      .ldx = ldx,
-                      .dy = dy,
-                      .lddy = lddy,
-                      .out = dx,
-                      .ldout = lddx,
-                      .mean = saved,
-                      .mean_low = saved + groups * cols,
-                      .inverse_std = saved + 2 * groups * cols,
-                      .scale = gm_workspace_take(context, column_array),
-                      .shift = gm_workspace_take(context, column_array),
-                      .slope = gm_workspace_take(context, column_array),
-                      .offset = gm_workspace_take(context, column_array),
-                      .partial_sum = gm_workspace_take(context, partial_array),
-                      .partial_dot = gm_workspace_take(context, partial_array),
-                      .dweight = dweight,
-                      .dbias = dbias};
-    for (int64_t first = 0; first < groups * cols; first += cols)
-        make_columns(cols, job.mean_low + first, job.inverse_std + first, weight, bias, job.scale + first,
-                     job.shift + first);
-    gm_parallel(context, gm_grid_chunks(&grid), sums_chunk, &job);
-    gm_parallel(context, grid.col_rects, merge_chunk, &job);
-    gm_parallel(context, gm_grid_chunks(&grid), gradient_chunk, &job);
-    gm_workspace_release(context, mark);
-    return job.not_finite ? GM_NOT_FINITE : GM_OK;
+    if (options->relu && cols > 0 && !mask)
+        return GM_INVALID_ARGUMENT;
+    if (options->relu)
+        all.mask = mask;
+    else if (dresidual == dy)
+        all.dresidual = NULL; /* is what it should be */
+    return differentiate(context, &all, weight, NULL, saved, options, dweight, dbias);
 }

@@ -11,22 +11,34 @@ struct gm_batchnorm_columns {
     const float *slope, *offset;
 };
 
+/* The operands of a call, or of one rectangle; pointers begin at its first element and are NULL where there is none. */
+struct gm_batchnorm_block {
+    int64_t rows, cols;
+    struct gm_batchnorm_columns columns;
+    bool relu;
+    bool stream_out, stream_dresidual; /* large, and new: not in the caches */
+    const float *x, *residual, *dy;
+    float *out; /* y or dx */
+    float *dresidual;
+    uint8_t *new_mask; /* a bit an element, whole bytes a row; of apply */
+    const uint8_t *mask;
+    int64_t ldx, ldresidual, lddy, ldout, lddresidual, ldmask;
+};
+
 /* Of all three: 1 <= cols <= GM_GRID_COLS, single-threaded, nothing beyond the matrices is touched.
- * With v = (x - mean) scale + shift and g = dy, or 0 where relu and not v > 0: */
+ * With v = (x - mean) scale + shift + residual and g = dy, or 0 where relu and not v > 0, as the mask has it if there
+ * is one: */
 struct gm_batchnorm_kernels {
     const char *name;
 
-    /* y = v, or max(0, v) with relu, which keeps NaN. y may be x. */
-    void (*apply)(int64_t rows, int64_t cols, const float *x, int64_t ldx, const struct gm_batchnorm_columns *columns,
-                  bool relu, float *y, int64_t ldy);
+    /* y = v, or max(0, v) with relu, which keeps NaN; new_mask = v > 0. y may be x or residual. */
+    void (*apply)(const struct gm_batchnorm_block *block);
 
     /* sum[j] = sum_i g, dot[j] = sum_i g (x - mean), with an error below 8 u sum_i |terms|. */
-    void (*sums)(int64_t rows, int64_t cols, const float *dy, int64_t lddy, const float *x, int64_t ldx,
-                 const struct gm_batchnorm_columns *columns, bool relu, double *sum, double *dot);
+    void (*sums)(const struct gm_batchnorm_block *block, double *sum, double *dot);
 
-    /* dx = scale g + slope (x - mean) + offset. dx may be dy. */
-    void (*gradient)(int64_t rows, int64_t cols, const float *dy, int64_t lddy, const float *x, int64_t ldx,
-                     const struct gm_batchnorm_columns *columns, bool relu, float *dx, int64_t lddx);
+    /* dx = scale g + slope (x - mean) + offset, dresidual = g. Either may be dy. */
+    void (*gradient)(const struct gm_batchnorm_block *block);
 };
 
 #endif

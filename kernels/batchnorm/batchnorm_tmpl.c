@@ -7,75 +7,108 @@
 /* Rows summed in float before the sums go to double: the rounding of 32 terms stays near sqrt(32)/2 units. */
 enum { STRIP = 32 };
 
+/* Forms of the walks, to be added up. Of the sums there is no streaming one. */
+enum { RELU = 1, RESIDUAL = 2, STREAM = 4, SUM_FORMS = 4, FORMS = 8 };
+
 struct operands {
-    const float *x, *dy;
-    float *out; /* y or dx */
-    int64_t ldx, lddy, ldout;
-    const struct gm_batchnorm_columns *columns;
+    struct gm_batchnorm_block block;
     float *sum, *dot;
 };
 
-WALK_INLINE void apply_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+static int form_of(const struct gm_batchnorm_block *b, bool has_residual)
 {
-    const struct operands *o = arg;
-    const vec mean = walk_load(o->columns->mean + j, lanes), scale = walk_load(o->columns->scale + j, lanes),
-              shift = walk_load(o->columns->shift + j, lanes);
-    vec v = vec_fma(vec_sub(walk_load(o->x + i * o->ldx + j, lanes), mean), scale, shift);
-    if (relu)
+    return (b->relu ? RELU : 0) + (has_residual ? RESIDUAL : 0) +
+           (b->stream_out && walk_may_stream(b->out, b->ldout) ? STREAM : 0);
+}
+
+/* x - mean */
+WALK_INLINE vec deviation(const struct gm_batchnorm_block *b, int64_t i, int64_t j, int64_t lanes)
+{
+    return vec_sub(walk_load(b->x + i * b->ldx + j, lanes), walk_load(b->columns.mean + j, lanes));
+}
+
+WALK_INLINE vec normalised(const struct gm_batchnorm_block *b, vec d, int64_t j, int64_t lanes)
+{
+    return vec_fma(d, walk_load(b->columns.scale + j, lanes), walk_load(b->columns.shift + j, lanes));
+}
+
+WALK_INLINE void apply_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
+{
+    const struct gm_batchnorm_block *b = &((const struct operands *)arg)->block;
+    vec v = normalised(b, deviation(b, i, j, lanes), j, lanes);
+    if (form & RESIDUAL)
+        v = vec_add(v, walk_load(b->residual + i * b->ldresidual + j, lanes));
+    if (form & RESIDUAL && b->new_mask)
+        walk_put_bits(b->new_mask + i * b->ldmask, j, lanes, vec_bits_gt(v, vec_zero()));
+    if (form & RELU)
         v = vec_max(vec_zero(), v);
-    walk_store(o->out + i * o->ldout + j, v, lanes);
+    walk_put(b->out + i * b->ldout + j, v, lanes, form & STREAM);
 }
 
-/* dy where the forward call's result, computed here by the very same operations, was positive. */
-WALK_INLINE vec masked(vec dy, vec d, vec scale, vec shift, bool relu)
+WALK_INLINE void apply_ahead(const void *arg, int64_t i, int64_t j, int form)
 {
-    return relu ? vec_select_gt(vec_fma(d, scale, shift), vec_zero(), dy, vec_zero()) : dy;
+    const struct gm_batchnorm_block *b = &((const struct operands *)arg)->block;
+    vec_prefetch(b->x + i * b->ldx + j);
+    if (form & RESIDUAL)
+        vec_prefetch(b->residual + i * b->ldresidual + j);
 }
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+/* dy where the forward call's result was positive: by its mask, or computed here by the very same operations. */
+WALK_INLINE vec masked(const struct gm_batchnorm_block *b, vec d, int64_t i, int64_t j, int64_t lanes, int form)
+{
+    const vec dy = walk_load(b->dy + i * b->lddy + j, lanes);
+    if (form & RESIDUAL && form & RELU)
+        return vec_keep(walk_bits(b->mask + i * b->ldmask, j, lanes), dy);
+    return form & RELU ? vec_select_gt(normalised(b, d, j, lanes), vec_zero(), dy, vec_zero()) : dy;
+}
+
+WALK_INLINE void backward_ahead(const void *arg, int64_t i, int64_t j, int form)
+{
+    const struct gm_batchnorm_block *b = &((const struct operands *)arg)->block;
+    (void)form;
+    vec_prefetch(b->x + i * b->ldx + j);
+    vec_prefetch(b->dy + i * b->lddy + j);
+}
+
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
 {
     const struct operands *o = arg;
-    const vec mean = walk_load(o->columns->mean + j, lanes), scale = walk_load(o->columns->scale + j, lanes),
-              shift = walk_load(o->columns->shift + j, lanes);
-    vec sum = walk_load(o->sum + j, lanes), dot = walk_load(o->dot + j, lanes);
-    const vec d = vec_sub(walk_load(o->x + i * o->ldx + j, lanes), mean);
-    const vec g = masked(walk_load(o->dy + i * o->lddy + j, lanes), d, scale, shift, relu);
-    sum = vec_add(sum, g);
-    dot = vec_fma(g, d, dot);
-    walk_store(o->sum + j, sum, lanes);
-    walk_store(o->dot + j, dot, lanes);
+    const vec d = deviation(&o->block, i, j, lanes), g = masked(&o->block, d, i, j, lanes, form);
+    walk_store(o->sum + j, vec_add(walk_load(o->sum + j, lanes), g), lanes);
+    walk_store(o->dot + j, vec_fma(g, d, walk_load(o->dot + j, lanes)), lanes);
 }
 
-WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
 {
-    const struct operands *o = arg;
-    const vec mean = walk_load(o->columns->mean + j, lanes), scale = walk_load(o->columns->scale + j, lanes),
-              shift = walk_load(o->columns->shift + j, lanes), slope = walk_load(o->columns->slope + j, lanes),
-              offset = walk_load(o->columns->offset + j, lanes);
-    const vec d = vec_sub(walk_load(o->x + i * o->ldx + j, lanes), mean);
-    const vec g = masked(walk_load(o->dy + i * o->lddy + j, lanes), d, scale, shift, relu);
-    walk_store(o->out + i * o->ldout + j, vec_fma(scale, g, vec_fma(slope, d, offset)), lanes);
+    const struct gm_batchnorm_block *b = &((const struct operands *)arg)->block;
+    const vec d = deviation(b, i, j, lanes), g = masked(b, d, i, j, lanes, form);
+    const vec line = vec_fma(walk_load(b->columns.slope + j, lanes), d, walk_load(b->columns.offset + j, lanes));
+    if (form & RESIDUAL && b->dresidual)
+        walk_put(b->dresidual + i * b->lddresidual + j, g, lanes, b->stream_dresidual);
+    walk_put(b->out + i * b->ldout + j, vec_fma(walk_load(b->columns.scale + j, lanes), g, line), lanes, b->stream_out);
 }
 
-static void apply(int64_t rows, int64_t cols, const float *x, int64_t ldx, const struct gm_batchnorm_columns *columns,
-                  bool relu, float *y, int64_t ldy)
+static void apply(const struct gm_batchnorm_block *block)
 {
-    const struct operands o = {.x = x, .ldx = ldx, .out = y, .ldout = ldy, .columns = columns};
-    walk(apply_vector, &o, 0, rows, cols, relu);
+    const struct operands o = {.block = *block};
+    const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows};
+    walk_memory(apply_vector, apply_ahead, &o, &all, FORMS, form_of(&o.block, o.block.residual));
+    vec_stream_end();
 }
 
-static void sums(int64_t rows, int64_t cols, const float *dy, int64_t lddy, const float *x, int64_t ldx,
-                 const struct gm_batchnorm_columns *columns, bool relu, double *sum, double *dot)
+static void sums(const struct gm_batchnorm_block *block, double *sum, double *dot)
 {
     float strip_sum[GM_GRID_COLS], strip_dot[GM_GRID_COLS];
-    const struct operands o = {
-        .x = x, .ldx = ldx, .dy = dy, .lddy = lddy, .columns = columns, .sum = strip_sum, .dot = strip_dot};
+    const struct operands o = {*block, strip_sum, strip_dot};
+    const int64_t rows = o.block.rows, cols = o.block.cols;
+    const int form = (o.block.relu ? RELU : 0) + (o.block.mask ? RESIDUAL : 0);
     memset(sum, 0, (size_t)cols * sizeof *sum);
     memset(dot, 0, (size_t)cols * sizeof *dot);
     for (int64_t i = 0; i < rows; i += STRIP) {
+        const struct walk_part part = {rows, cols, i, rows - i < STRIP ? rows : i + STRIP};
         memset(strip_sum, 0, (size_t)cols * sizeof *strip_sum);
         memset(strip_dot, 0, (size_t)cols * sizeof *strip_dot);
-        walk(sum_vector, &o, i, rows - i < STRIP ? rows : i + STRIP, cols, relu);
+        walk_memory(sum_vector, backward_ahead, &o, &part, SUM_FORMS, form);
         for (int64_t j = 0; j < cols; j++) {
             sum[j] += (double)strip_sum[j];
             dot[j] += (double)strip_dot[j];
@@ -83,12 +116,13 @@ static void sums(int64_t rows, int64_t cols, const float *dy, int64_t lddy, cons
     }
 }
 
-static void gradient(int64_t rows, int64_t cols, const float *dy, int64_t lddy, const float *x, int64_t ldx,
-                     const struct gm_batchnorm_columns *columns, bool relu, float *dx, int64_t lddx)
+static void gradient(const struct gm_batchnorm_block *block)
 {
-    const struct operands o = {
-        .x = x, .ldx = ldx, .dy = dy, .lddy = lddy, .out = dx, .ldout = lddx, .columns = columns};
-    walk(gradient_vector, &o, 0, rows, cols, relu);
+    struct operands o = {.block = *block};
+    const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows};
+    o.block.stream_dresidual &= walk_may_stream(o.block.dresidual, o.block.lddresidual);
+    walk_memory(gradient_vector, backward_ahead, &o, &all, FORMS, form_of(&o.block, o.block.mask || o.block.dresidual));
+    vec_stream_end();
 }
 
 const struct gm_batchnorm_kernels GM_ENTRY(gm_batchnorm_f32) = {GM_ISA_TEXT " by rows", apply, sums, gradient};

@@ -13,7 +13,7 @@ struct operands {
     int64_t ldin, ldy, ldout;
 };
 
-WALK_INLINE void forward_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void forward_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int relu)
 {
     const struct operands *o = arg;
     const vec bias = o->bias ? walk_load(o->bias + j, lanes) : vec_zero();
@@ -23,13 +23,13 @@ WALK_INLINE void forward_vector(const void *arg, int64_t i, int64_t j, int64_t l
     walk_store(o->out + i * o->ldout + j, v, lanes);
 }
 
-WALK_INLINE vec masked(const struct operands *o, int64_t i, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE vec masked(const struct operands *o, int64_t i, int64_t j, int64_t lanes, int relu)
 {
     const vec dy = walk_load(o->in + i * o->ldin + j, lanes);
     return relu ? vec_select_gt(walk_load(o->y + i * o->ldy + j, lanes), vec_zero(), dy, vec_zero()) : dy;
 }
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int relu)
 {
     const struct operands *o = arg;
     vec sum = walk_load(o->sum + j, lanes);
@@ -37,7 +37,7 @@ WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes
     walk_store(o->sum + j, sum, lanes);
 }
 
-WALK_INLINE void backward_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void backward_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int relu)
 {
     const struct operands *o = arg;
     vec sum = walk_load(o->sum + j, lanes);

@@ -66,7 +66,7 @@ static void sum_cached(const struct operands *o, const struct walk_part *part)
 }
 
 /* The same from memory: in its order, with the sums in the first-level cache. */
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool unused)
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int unused)
 {
     const struct operands *o = arg;
     (void)unused;
@@ -75,9 +75,10 @@ WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes
     walk_store(o->squares + j, vec_fma(d, d, walk_load(o->squares + j, lanes)), lanes);
 }
 
-WALK_INLINE void sum_ahead(const void *arg, int64_t i, int64_t j)
+WALK_INLINE void sum_ahead(const void *arg, int64_t i, int64_t j, int unused)
 {
     const struct operands *o = arg;
+    (void)unused;
     vec_prefetch(o->x + i * o->ldx + j);
 }
 
@@ -86,7 +87,7 @@ static void sum_large(const struct operands *operands, const struct walk_part *p
     const struct operands o = *operands; /* known to nobody else, so that it stays in registers */
     memset(o.sum, 0, (size_t)part->cols * sizeof *o.sum);
     memset(o.squares, 0, (size_t)part->cols * sizeof *o.squares);
-    walk_memory(sum_vector, sum_ahead, &o, part, false);
+    walk_memory(sum_vector, sum_ahead, &o, part, 1, 0);
 }
 
 /* Sums of d and d^2 over rows [first, last). */

@@ -101,7 +101,7 @@ struct sums_operands {
     float *weight_sum, *bias_sum;
 };
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu)
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int relu)
 {
     const struct sums_operands *o = arg;
     vec weight_sum = walk_load(o->weight_sum + j, lanes), bias_sum = walk_load(o->bias_sum + j, lanes);

@@ -110,6 +110,18 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
+static inline unsigned vec_bits_gt(vec a, vec b)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
+static inline vec vec_keep(unsigned bits, vec v)
+{
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i kept = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
+    return _mm256_and_ps(_mm256_castsi256_ps(kept), v);
+}
+
 typedef __m256i vec_order;
 
 static inline vec_order vec_order_load(const int32_t *p)

@@ -108,6 +108,16 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
 
+static inline unsigned vec_bits_gt(vec a, vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+
+static inline vec vec_keep(unsigned bits, vec v)
+{
+    return _mm512_maskz_mov_ps((__mmask16)bits, v);
+}
+
 typedef __m512i vec_order;
 
 static inline vec_order vec_order_load(const int32_t *p)

@@ -119,6 +119,19 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return vbslq_f32(vcgtq_f32(a, b), x, y);
 }
 
+static const uint32_t vec_lane_bits[VEC_LANES] = {1, 2, 4, 8};
+
+static inline unsigned vec_bits_gt(vec a, vec b)
+{
+    return vaddvq_u32(vandq_u32(vcgtq_f32(a, b), vld1q_u32(vec_lane_bits)));
+}
+
+static inline vec vec_keep(unsigned bits, vec v)
+{
+    const uint32x4_t kept = vtstq_u32(vdupq_n_u32(bits), vld1q_u32(vec_lane_bits));
+    return vreinterpretq_f32_u32(vandq_u32(kept, vreinterpretq_u32_f32(v)));
+}
+
 /* Numbers of bytes, for the table lookup: lane n is the bytes 4n … 4n + 3. */
 typedef uint8x16_t vec_order;
 

@@ -101,6 +101,16 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return a > b ? x : y;
 }
 
+static inline unsigned vec_bits_gt(vec a, vec b)
+{
+    return a > b;
+}
+
+static inline vec vec_keep(unsigned bits, vec v)
+{
+    return bits & 1 ? v : 0.0f;
+}
+
 typedef int32_t vec_order;
 
 static inline vec_order vec_order_load(const int32_t *p)

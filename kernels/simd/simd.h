@@ -12,6 +12,8 @@
  *   vec_fma(a, b, c) = a b + c, vec_fnma(a, b, c) = c - a b   one rounding; scalar: multiply, then add
  *   vec_min(a, b) vec_max(a, b)                               b if either is NaN: vec_max(vec_zero(), x) keeps NaN
  *   vec_select_gt(a, b, x, y)                                 a > b ? x : y in each lane; NaN compares false
+ *   vec_bits_gt(a, b)                                         bit i is whether a > b in lane i; NaN compares false
+ *   vec_keep(bits, v)                                         lanes of v whose bit is set; others are 0
  *   vec_sum(v)                                                of all lanes, in a fixed order
  *   vec_sum_double(v)                                         likewise, in double
  *   vec_order_load(p)                                         VEC_LANES numbers of lanes, of int32_t, as a vec_order

@@ -26,12 +26,51 @@ WALK_INLINE void walk_store(float *p, vec v, int64_t n)
         vec_store_n(p, v, n);
 }
 
-/* Handles `lanes` columns from j of row i; of the arguments only lanes (where whole) and relu are constants. Operands
- * are read through arg, a structure of the kernel's own. */
-typedef void (*walk_vector)(const void *arg, int64_t i, int64_t j, int64_t lanes, bool relu);
+/* walk_store(), past the caches if stream, which needs pointers as walk_may_stream() asks for. */
+WALK_INLINE void walk_put(float *p, vec v, int64_t lanes, bool stream)
+{
+    if (stream && lanes == VEC_LANES)
+        vec_stream(p, v);
+    else
+        walk_store(p, v, lanes);
+}
+
+/* Whether whole vectors of all rows are aligned. */
+static inline bool walk_may_stream(const float *p, int64_t ld)
+{
+    return (uintptr_t)p % sizeof(vec) == 0 && ld % VEC_LANES == 0;
+}
+
+/* A row of bits, one an element, in the order of the columns from bit 0 of the first byte on, whatever the instruction
+ * set is. j is a multiple of VEC_LANES; walk_put_bits() writes whole bytes, so that those of a row must be written in
+ * the order of j. */
+WALK_INLINE void walk_put_bits(uint8_t *row, int64_t j, int64_t lanes, unsigned bits)
+{
+    if (VEC_LANES < 8)
+        row[j / 8] = (uint8_t)(j % 8 ? row[j / 8] | bits << j % 8 : bits);
+    else
+        for (int64_t byte = 0; 8 * byte < lanes; byte++)
+            row[j / 8 + byte] = (uint8_t)(bits >> 8 * byte);
+}
+
+WALK_INLINE unsigned walk_bits(const uint8_t *row, int64_t j, int64_t lanes)
+{
+    if (VEC_LANES < 8)
+        return (unsigned)row[j / 8] >> j % 8;
+    unsigned bits = 0;
+    for (int64_t byte = 0; 8 * byte < lanes; byte++)
+        bits |= (unsigned)row[j / 8 + byte] << 8 * byte;
+    return bits;
+}
+
+/* Handles `lanes` columns from j of row i; of the arguments only lanes (where whole) and form are constants: form
+ * numbers the variants of a kernel, each with a loop of its own. Operands are read through arg, a structure of the
+ * kernel's own, which no store can change and registers can hold if it is a local variable of the function that walks.
+ */
+typedef void (*walk_vector)(const void *arg, int64_t i, int64_t j, int64_t lanes, int form);
 
 /* Asks by vec_prefetch() for column j of row i of each matrix that the walk reads. */
-typedef void (*walk_ahead)(const void *arg, int64_t i, int64_t j);
+typedef void (*walk_ahead)(const void *arg, int64_t i, int64_t j, int form);
 
 /* Rows [first, last) of a matrix of which the caller walks `rows` rows, one part after the other. */
 struct walk_part {
@@ -43,7 +82,7 @@ struct walk_part {
 enum { WALK_AHEAD_FLOATS = 16384 / sizeof(float), WALK_LINE = 64 / sizeof(float) };
 
 WALK_INLINE void walk_range(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                            bool relu)
+                            int form)
 {
     const int64_t cols = part->cols, rows_ahead = 1 + (WALK_AHEAD_FLOATS - 1) / cols;
     for (int64_t i = part->first; i < part->last; i++) {
@@ -51,32 +90,45 @@ WALK_INLINE void walk_range(walk_vector vector, walk_ahead ahead, const void *ar
         int64_t j = 0;
         for (; j + WALK_LINE <= cols; j += WALK_LINE) {
             if (ahead)
-                ahead(arg, later, j);
+                ahead(arg, later, j, form);
             for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
-                vector(arg, i, j + lane, VEC_LANES, relu);
+                vector(arg, i, j + lane, VEC_LANES, form);
         }
         for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            vector(arg, i, j, VEC_LANES, relu);
+            vector(arg, i, j, VEC_LANES, form);
         if (j < cols)
-            vector(arg, i, j, cols - j, relu);
+            vector(arg, i, j, cols - j, form);
     }
 }
 
-/* Calls vector for all columns of the part's rows, in the order of memory, and ahead for what comes later. */
+/* Calls vector for all columns of the part's rows, in the order of memory, and ahead for what comes later; form is one
+ * of `forms`, a constant of at most 8. */
 WALK_INLINE void walk_memory(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                             bool relu)
+                             int forms, int form)
 {
-    if (relu)
-        walk_range(vector, ahead, arg, part, true);
-    else
-        walk_range(vector, ahead, arg, part, false);
+    if (forms > 0 && form == 0)
+        walk_range(vector, ahead, arg, part, 0);
+    if (forms > 1 && form == 1)
+        walk_range(vector, ahead, arg, part, 1);
+    if (forms > 2 && form == 2)
+        walk_range(vector, ahead, arg, part, 2);
+    if (forms > 3 && form == 3)
+        walk_range(vector, ahead, arg, part, 3);
+    if (forms > 4 && form == 4)
+        walk_range(vector, ahead, arg, part, 4);
+    if (forms > 5 && form == 5)
+        walk_range(vector, ahead, arg, part, 5);
+    if (forms > 6 && form == 6)
+        walk_range(vector, ahead, arg, part, 6);
+    if (forms > 7 && form == 7)
+        walk_range(vector, ahead, arg, part, 7);
 }
 
-/* The same for rows [first, last) of a matrix that is in the cache. */
-WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool relu)
+/* The same for rows [first, last) of a matrix that is in the cache, in two forms. */
+WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool form)
 {
     const struct walk_part part = {last, cols, first, last};
-    walk_memory(vector, NULL, arg, &part, relu);
+    walk_memory(vector, NULL, arg, &part, 2, form);
 }
 
 /* Adds the terms of `lanes` elements from j, of which only lanes (where whole) is a constant, to two sums. Lanes beyond
