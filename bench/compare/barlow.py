@@ -1,7 +1,7 @@
 """gm_barlow_loss_f32, forward and backward, against the loss as its formula reads on Debian's OpenBLAS, and against PyTorch:
 the usual code and the dual form by hand, each as it is and compiled."""
 from blas import blas_peer
-from measure import Row, interleave
+from measure import Row, interleave, least_seconds
 from peer import PROGRAMS, Peer, check_agreement, gemel_info, gemel_peer, torch_peer
 
 SHAPES = [(256, 256), (512, 512), (2048, 512), (64, 2048), (256, 2048), (1024, 2048), (32, 8192), (128, 8192), (256, 8192),
@@ -68,7 +68,7 @@ def time_rows(shape, threads, selection):
         for what in ("loss", "gradient"):
             check_agreement(mine, peer, f"{what} {n} {d}")
     isa, request, flops = gemel_info()["isa"], f"time {n} {d}", 6.0 * n * d * min(n, d)
-    costs = interleave({"ours": lambda: mine.need(request), "limit": lambda: flops / peak.need(f"{isa} {threads}"),
+    costs = interleave({"ours": lambda: mine.need(request), "limit": lambda: least_seconds(flops, peak, f"{isa} {threads}"),
                         **{name: lambda peer=peer: peer.ask(request) for name, peer in peers.items()}})
     for peer in (mine, peak, *peers.values()):
         peer.close()

@@ -3,7 +3,7 @@ import dataclasses
 
 import gemm_plot
 from blas import LIBRARIES, blas_peer
-from measure import Row, interleave
+from measure import Row, interleave, least_seconds
 from peer import PROGRAMS, SOURCE, Peer, gemel_info, gemel_peer
 
 QUICK = {"N N 8 8 8", "N N 64 64 64", "N N 256 256 256", "N N 1024 1024 1024", "T N 1024 1024 1024",
@@ -90,7 +90,7 @@ class Team:
         request = f"time {shape.line}"
 
         def limit(isa):
-            return shape.flops / self.peak.need(f"{isa} {self.threads}")
+            return least_seconds(shape.flops, self.peak, f"{isa} {self.threads}")
 
         asks = {"ours": lambda: self.ours.need(request), "limit": lambda: limit(self.isa),
                 **{library: lambda peer=peer: peer.ask(request) for library, peer in self.libraries.items()}}

@@ -86,7 +86,7 @@ def fractions(drawing, left, top, cases, labels):
 
 
 def write(path, rows):
-    cases = [Case(row) for row in rows if row.measured and row.is_reference]
+    cases = [Case(row) for row in rows if row.measured and row.is_reference and row.limit]
     threads = sorted({case.threads for case in cases})
     labels = list(dict.fromkeys(case.label for case in cases if not case.is_square))
     dots = TOP + HEIGHT + 70 if any(case.is_square for case in cases) else TOP + 20

@@ -62,6 +62,12 @@ def interleave(asks: dict[str, Callable[[], float]], rounds=ROUNDS, patience=3.0
     return samples
 
 
+def least_seconds(work, peak, request):
+    """What a peak allows, asked of its program; None where that does not know it (no program for scalar code)."""
+    rate = peak.ask(request)
+    return rate and work / rate
+
+
 def interval(reference, ours):
     """The ratio of the medians, and its 95 % interval by bootstrap over the rounds."""
     def ratio(turns):
