@@ -341,9 +341,9 @@ START_TEST(bits_do_not_depend_on_threads)
 {
     static const int32_t threads[] = {1, 2, 3, 7};
     static const product cases[] = {{300, 513, 700, false, true, 0, 1, 0},  {1000, 70, 300, true, false, 0, 1, 0},
-                                    {20, 9000, 300, false, false, 0, 1, 0}, {5000, 100, 400, false, false, 0, 1, 0},
-                                    {700, 200, 500, false, true, 0, 1, 0},  {2, 5000, 900, false, false, 0, 1, 0},
-                                    {70, 60, 10000, true, false, 0, 1, 0}};
+                                    {20, 9000, 100, false, false, 0, 1, 0}, {2000, 100, 150, false, false, 0, 1, 0},
+                                    {300, 200, 200, false, true, 0, 1, 0},  {2, 5000, 900, false, false, 0, 1, 0},
+                                    {40, 40, 5000, true, false, 0, 1, 0}};
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         for (size_t s = 0; s < sizeof cases / sizeof *cases; s++) {
