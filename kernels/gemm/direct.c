@@ -28,7 +28,8 @@ struct direct {
 static bool must_pack(const struct gm_gemm_kernels *kernels, const struct gm_gemm_product *p)
 {
     enum { PANELS = 4 };
-    return p->a->kind != GM_GEMM_PLAIN || (p->a->transposed && (p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
+    return p->a->kind != GM_GEMM_PLAIN ||
+           (p->a->transposed && (kernels->whole_rows || p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
 }
 
 /* Elements of C up to which k is cut, least k of a part, and most parts: the partial sums take at most 1 MiB. */

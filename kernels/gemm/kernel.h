@@ -38,6 +38,7 @@ struct gm_gemm_kernels {
     const char *name;
     int64_t mr, nr, slack;
     int64_t depth;       /* most k in one block */
+    bool whole_rows;     /* a tile reads mr rows of A whatever its rows are: a transposed A must be packed */
     int64_t least_panel; /* floats of a panel's buffer, whatever the depth */
 
     /* Rows [row, row + rows) and columns [col, col + cols) of op(A) and op(B), k in [first, first + depth). col and the
