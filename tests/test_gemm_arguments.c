@@ -5,52 +5,101 @@
 
 #include "support/support.h"
 
+enum call { GEMM = 1, SYRK = 2, ALL = 3 };
+
+/* What can be wrong; pointers are there or not. */
+enum argument { NONE, CONTEXT, WORKSPACE, TA, TB, M, N, K, A, LDA, B, LDB, C, LDC, ARGUMENTS };
+
+static const int64_t valid[ARGUMENTS] = {
+    [CONTEXT] = 1, [WORKSPACE] = 1, [M] = 2,   [N] = 3, [K] = 4,   [A] = 1,
+    [LDA] = 4,     [B] = 1,         [LDB] = 3, [C] = 1, [LDC] = 3,
+};
+
+/* Calls, up to two arguments that are changed, and what the calls then return. */
+typedef struct arguments_case {
+    int calls;
+    enum argument first;
+    int64_t value;
+    enum argument second;
+    int64_t second_value;
+    gm_status status;
+} arguments_case;
+
+static const arguments_case cases[] = {
+    {ALL, NONE, 0, NONE, 0, GM_OK},
+    {ALL, CONTEXT, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, WORKSPACE, 0, NONE, 0, GM_WORKSPACE_TOO_SMALL},
+    {ALL, TA, 2, NONE, 0, GM_INVALID_ARGUMENT},
+    {GEMM, TB, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, M, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {GEMM, N, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, K, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, A, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {GEMM, B, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, C, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, LDA, 3, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, TA, 1, LDA, 1, GM_INVALID_ARGUMENT},
+    {GEMM, LDB, 2, NONE, 0, GM_INVALID_ARGUMENT},
+    {GEMM, TB, 1, NONE, 0, GM_INVALID_ARGUMENT},
+    {ALL, LDC, 1, NONE, 0, GM_INVALID_ARGUMENT},
+    {GEMM, LDC, 2, NONE, 0, GM_INVALID_ARGUMENT},
+    {GEMM, M, INT64_MAX / 2, NONE, 0, GM_SIZE_OVERFLOW},
+    {SYRK, M, INT64_MAX / 2, LDC, INT64_MAX / 2, GM_SIZE_OVERFLOW},
+    {ALL, M, 0, C, 0, GM_OK},
+    {ALL, TA, 1, LDA, 2, GM_OK},
+    {GEMM, TB, 1, LDB, 4, GM_OK},
+    {ALL, LDA, 7, LDC, 5, GM_OK},
+};
+
+typedef struct operands {
+    gm_context *context;
+    float a[64], b[64], c[64];
+} operands;
+
+static gm_status make_call(int call, const int64_t *x, operands *o)
+{
+    gm_context *context = x[CONTEXT] ? o->context : NULL;
+    const float *a = x[A] ? o->a : NULL, *b = x[B] ? o->b : NULL;
+    float *c = x[C] ? o->c : NULL;
+    const gm_transpose ta = (gm_transpose)x[TA], tb = (gm_transpose)x[TB];
+    if (call == GEMM)
+        return gm_gemm_f32(context, ta, tb, x[M], x[N], x[K], 1, a, x[LDA], b, x[LDB], 0, c, x[LDC]);
+    return gm_syrk_f32(context, ta, x[M], x[K], 1, a, x[LDA], 0, c, x[LDC]);
+}
+
+static void check(int call, const arguments_case *example, size_t number)
+{
+    int64_t x[ARGUMENTS];
+    for (int i = 0; i < ARGUMENTS; i++)
+        x[i] = i == (int)example->first ? example->value : i == (int)example->second ? example->second_value : valid[i];
+    operands o = {.context = test_context_with_workspace(GM_ISA_SCALAR, 1, x[WORKSPACE] ? 1 << 20 : 1)};
+    test_fill_nan(o.c, 64);
+    const gm_status status = make_call(call, x, &o);
+    ck_assert_msg(status == example->status, "case %zu of call %d: %s", number, call, gm_status_string(status));
+    if (status != GM_OK)
+        for (int i = 0; i < 64; i++)
+            ck_assert_msg(isnan(o.c[i]), "case %zu of call %d wrote", number, call);
+    gm_context_destroy(o.context);
+}
+
 START_TEST(bad_arguments_return_their_status)
 {
-    gm_context *context = test_context(GM_ISA_SCALAR, 1), *bare = test_context_with_workspace(GM_ISA_SCALAR, 1, 1);
-    float x[12] = {0}, c[12];
-    const struct {
-        gm_context *context;
-        int ta, tb;
-        int64_t m, n, k;
-        const float *a;
-        int64_t lda;
-        const float *b;
-        int64_t ldb;
-        float *c;
-        int64_t ldc;
-        gm_status status;
-    } cases[] = {
-        {NULL, 0, 0, 3, 3, 3, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 2, 0, 3, 3, 3, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, -1, 3, 3, 3, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, -1, 3, 3, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 3, -1, 3, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 3, 3, -1, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 3, 3, 3, NULL, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 3, 3, 3, x, 3, NULL, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 3, 3, 3, x, 3, x, 3, NULL, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 2, 3, 4, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 1, 0, 4, 3, 2, x, 3, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 2, 4, 3, x, 3, x, 3, c, 4, GM_INVALID_ARGUMENT},
-        {context, 0, 1, 2, 3, 4, x, 4, x, 3, c, 3, GM_INVALID_ARGUMENT},
-        {context, 0, 0, 3, 3, 3, x, 3, x, 3, c, 2, GM_INVALID_ARGUMENT},
-        {context, 0, 0, INT64_MAX / 2, 3, 3, x, 3, x, 3, c, 3, GM_SIZE_OVERFLOW},
-        {bare, 0, 0, 3, 3, 3, x, 3, x, 3, c, 3, GM_WORKSPACE_TOO_SMALL},
-        {context, 0, 0, 0, 3, 3, NULL, 3, x, 3, NULL, 3, GM_OK},
-        {context, 1, 1, 3, 4, 2, x, 3, x, 2, c, 4, GM_OK},
-        {context, 0, 0, 3, 3, 3, x, 4, x, 3, c, 3, GM_OK},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        test_fill_nan(c, 12);
-        const gm_status status =
-            gm_gemm_f32(cases[i].context, (gm_transpose)cases[i].ta, (gm_transpose)cases[i].tb, cases[i].m, cases[i].n,
-                        cases[i].k, 1, cases[i].a, cases[i].lda, cases[i].b, cases[i].ldb, 0, cases[i].c, cases[i].ldc);
-        ck_assert_msg(status == cases[i].status, "case %zu: %s", i, gm_status_string(status));
-        ck_assert_msg(status == GM_OK || isnan(c[0]), "case %zu wrote", i);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int call = 1; call <= ALL; call *= 2)
+            if (cases[i].calls & call)
+                check(call, &cases[i], i);
+}
+END_TEST
+
+/* Of NULL and of sizes that no product has. */
+START_TEST(workspaces_of_nothing_are_nothing)
+{
+    gm_context *context = test_context(GM_ISA_SCALAR, 1);
+    ck_assert_uint_eq(gm_gemm_f32_workspace(NULL, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, 3, 3, 3), 0);
+    ck_assert_uint_eq(gm_gemm_f32_workspace(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, 3, -3, 3), 0);
+    ck_assert_uint_eq(gm_syrk_f32_workspace(NULL, GM_NO_TRANSPOSE, 3, 3), 0);
+    ck_assert_uint_eq(gm_syrk_f32_workspace(context, GM_NO_TRANSPOSE, -3, 3), 0);
     gm_context_destroy(context);
-    gm_context_destroy(bare);
 }
 END_TEST
 
@@ -60,5 +109,6 @@ int main(void)
     TCase *tests = tcase_create("gemm_arguments");
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, bad_arguments_return_their_status);
+    tcase_add_test(tests, workspaces_of_nothing_are_nothing);
     return test_run(suite);
 }

@@ -1,6 +1,7 @@
 """gm_gemm_f32 on the shapes of sgemm_grid.csv against the BLAS libraries and against the machine's limits."""
 import dataclasses
 
+import gemm_calls
 import gemm_plot
 from blas import LIBRARIES, blas_peer
 from measure import Row, interleave, least_seconds
@@ -174,6 +175,7 @@ def rows(selection):
     for team in teams:
         team.close()
     for threads in counts:
+        yield from gemm_calls.rows(selection, threads)
         for row, name in ((workspace_row, "workspace"), (memory_row, "memory")):
             if selection.wants(f"{name}/t{threads}"):
                 yield row(threads, selection.against)

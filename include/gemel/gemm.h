@@ -24,6 +24,15 @@ GM_API gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose 
 GM_API size_t gm_gemm_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n,
                                     int64_t k);
 
+/* C = alpha A A^T + beta C, or alpha A^T A + beta C with GM_TRANSPOSE; A is stored as [m, k], or as [k, m], C is [m,
+ * m]. Half the arithmetic of gm_gemm_f32() with the same bits. C is read on and below the diagonal, and written
+ * everywhere: the result is symmetric bit for bit. Otherwise as gm_gemm_f32(). */
+GM_API gm_status gm_syrk_f32(gm_context *context, gm_transpose ta, int64_t m, int64_t k, float alpha, const float *a,
+                             int64_t lda, float beta, float *c, int64_t ldc);
+
+/* Bytes of workspace that the call above needs. */
+GM_API size_t gm_syrk_f32_workspace(const gm_context *context, gm_transpose ta, int64_t m, int64_t k);
+
 GM_END_DECLS
 
 #endif

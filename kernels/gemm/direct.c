@@ -90,7 +90,7 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
         .ldc = epilogue->ldc,
         .alpha = epilogue->alpha,
         .beta = epilogue->beta,
-        .skip_from = INT64_MAX / 2,
+        .skip_from = epilogue->symmetric ? row - col + 1 : INT64_MAX / 2,
     };
     if (d->parts > 1) {
         block.c = d->partial + (part * p->m + row) * p->n + col;
@@ -153,15 +153,14 @@ static void add_parts(const struct direct *d)
 {
     const struct gm_gemm_product *p = d->product;
     const float alpha = p->epilogue->alpha, beta = p->epilogue->beta;
-    for (int64_t part = 1; part < d->parts; part++)
-        for (int64_t i = 0; i < p->m * p->n; i++)
-            d->partial[i] += d->partial[part * p->m * p->n + i];
     for (int64_t i = 0; i < p->m; i++) {
-        float *c = p->epilogue->c + i * p->epilogue->ldc;
-        for (int64_t j = 0; j < p->n; j++) {
-            const float sum = alpha * d->partial[i * p->n + j];
-            c[j] = beta == 0.0f ? sum : sum + beta * c[j];
-        }
+        const int64_t cols = p->epilogue->symmetric ? i + 1 : p->n;
+        float *c = p->epilogue->c + i * p->epilogue->ldc, *sum = d->partial + i * p->n;
+        for (int64_t part = 1; part < d->parts; part++)
+            for (int64_t j = 0; j < cols; j++)
+                sum[j] += sum[part * p->m * p->n + j];
+        for (int64_t j = 0; j < cols; j++)
+            c[j] = beta == 0.0f ? alpha * sum[j] : alpha * sum[j] + beta * c[j];
     }
 }
 

@@ -30,10 +30,10 @@ size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n,
 size_t gm_gemm_shared_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,
                                 enum gm_gemm_epilogue_kind kind);
 
-/* Both: GM_OK, or GM_WORKSPACE_TOO_SMALL and C untouched. GM_GEMM_STORE alone: */
+/* Both: GM_OK, or GM_WORKSPACE_TOO_SMALL and C untouched. Of a symmetric C what lies below and near the diagonal is
+ * written. GM_GEMM_STORE alone: */
 gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *product);
 
-/* A symmetric C is written below and near the diagonal alone. */
 gm_status gm_gemm_shared_run(gm_context *context, const struct gm_gemm_product *product);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "gemm/driver.h"
 
-/* Rows of C mirrored by one chunk. */
-enum { MIRROR_ROWS = 32 };
+/* Rows of C mirrored by one chunk: their lines fit in one set of the first-level cache. */
+enum { MIRROR_ROWS = 8 };
 
 static void mirror_chunk(void *arg, int64_t chunk, int worker)
 {
@@ -16,6 +16,15 @@ static void mirror_chunk(void *arg, int64_t chunk, int worker)
     for (int64_t j = first + 1; j < p->m; j++)
         for (int64_t i = first; i < gm_min_i64(j, end); i++)
             c[i * ldc + j] = c[j * ldc + i];
+}
+
+static void mirror(gm_context *context, const struct gm_gemm_product *p)
+{
+    const int64_t chunks = gm_ceil_div(p->m, MIRROR_ROWS);
+    if (gm_gemm_threads(context, p->m, p->n, p->k) == 1)
+        gm_run_serially(chunks, mirror_chunk, (void *)p);
+    else
+        gm_parallel(context, chunks, mirror_chunk, (void *)p);
 }
 
 /* Panels of columns up to which A is not worth packing; and up to which a B that is stored plain is packed by those who
@@ -31,15 +40,23 @@ static bool rows_clash(const struct gm_gemm_source *b)
     return b->ld % 1024 == 0;
 }
 
+/* Every chunk packs its columns of B anew. Half a C has too little work for each of them when threads cut it. */
+static bool symmetric_direct_pays(const gm_context *context, const struct gm_gemm_product *p)
+{
+    const struct gm_gemm_kernels *kernels = context->kernels.gemm;
+    return p->n <= DIRECT_PANELS * kernels->nr &&
+           (p->k <= 2 * kernels->depth || gm_gemm_threads(context, p->m, p->n, p->k) == 1);
+}
+
 static bool direct_pays(const gm_context *context, const struct gm_gemm_product *p)
 {
     if (p->epilogue->kind != GM_GEMM_STORE)
         return false;
     if (gm_gemm_parts(p) > 1)
         return true;
-    if (p->epilogue->symmetric)
-        return false;
     const int64_t nr = context->kernels.gemm->nr;
+    if (p->epilogue->symmetric)
+        return symmetric_direct_pays(context, p);
     if (p->n <= DIRECT_PANELS * nr)
         return true;
     const bool plain = p->b->kind == GM_GEMM_PLAIN && !p->b->transposed;
@@ -50,20 +67,21 @@ static gm_status run(gm_context *context, const struct gm_gemm_product *p)
 {
     if (p->m == 0 || p->n == 0)
         return GM_OK;
-    return direct_pays(context, p) ? gm_gemm_direct_run(context, p) : gm_gemm_shared_run(context, p);
+    const gm_status status = direct_pays(context, p) ? gm_gemm_direct_run(context, p) : gm_gemm_shared_run(context, p);
+    if (status == GM_OK && p->epilogue->symmetric && p->epilogue->kind == GM_GEMM_STORE)
+        mirror(context, p);
+    return status;
 }
 
 void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const struct gm_gemm_source *a,
                  const struct gm_gemm_source *b, const struct gm_gemm_epilogue *epilogue)
 {
-    struct gm_gemm_product product = {m, n, epilogue->alpha == 0.0f ? 0 : k, a, b, epilogue};
+    const struct gm_gemm_product product = {m, n, epilogue->alpha == 0.0f ? 0 : k, a, b, epilogue};
     if (epilogue->kind == GM_GEMM_LOSS)
         *epilogue->squares = 0;
     const gm_status status = run(context, &product);
     assert(status == GM_OK);
     (void)status;
-    if (epilogue->symmetric && epilogue->kind == GM_GEMM_STORE)
-        gm_parallel(context, gm_ceil_div(m, MIRROR_ROWS), mirror_chunk, &product);
 }
 
 size_t gm_gemm_run_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,
@@ -109,4 +127,27 @@ size_t gm_gemm_f32_workspace(const gm_context *context, gm_transpose ta, gm_tran
     (void)ta;
     (void)tb;
     return !context || m < 0 || n < 0 || k < 0 ? 0 : gm_gemm_run_workspace(context, m, n, k, GM_GEMM_STORE);
+}
+
+gm_status gm_syrk_f32(gm_context *context, gm_transpose ta, int64_t m, int64_t k, float alpha, const float *a,
+                      int64_t lda, float beta, float *c, int64_t ldc)
+{
+    if (!context)
+        return GM_INVALID_ARGUMENT;
+    gm_status status = check_operand(ta, m, k, a, lda);
+    if (status == GM_OK)
+        status = gm_check_matrix(m, m, c, ldc);
+    if (status != GM_OK)
+        return status;
+    const struct gm_gemm_source left = {.transposed = ta == GM_TRANSPOSE, .data = a, .ld = lda};
+    const struct gm_gemm_source right = {.transposed = ta != GM_TRANSPOSE, .data = a, .ld = lda};
+    const bool worth = beta != 0.0f || m > context->kernels.gemm->nr; /* one tile is as wide as C */
+    const struct gm_gemm_epilogue store = {.c = c, .ldc = ldc, .alpha = alpha, .beta = beta, .symmetric = worth};
+    const struct gm_gemm_product product = {m, m, alpha == 0.0f ? 0 : k, &left, &right, &store};
+    return run(context, &product);
+}
+
+size_t gm_syrk_f32_workspace(const gm_context *context, gm_transpose ta, int64_t m, int64_t k)
+{
+    return gm_gemm_f32_workspace(context, ta, ta, m, m, k);
 }

@@ -54,6 +54,8 @@ static inline bool rows_clash(const struct gm_gemm_block *x)
 /* One panel of B times all rows. B in place is packed by the first tile that reads it. */
 static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
 {
+    if (j >= x->rows - 1 + x->skip_from)
+        return;
     const bool clash = rows_clash(x);
     const int64_t row_tiles = gm_gemm_row_tiles(x->rows, clash ? TILE_ROWS / 2 : TILE_ROWS);
     const int64_t base = row_tiles == 1 ? x->rows : x->rows / row_tiles, longer = x->rows - base * row_tiles;

@@ -5,13 +5,13 @@
 
 /* The inner products of rows, or those of columns where these are fewer. */
 struct product {
-    gm_transpose left, right;
+    gm_transpose transpose;
     int64_t size, depth;
 };
 
 static struct product product_of(int64_t n, int64_t d)
 {
-    const struct product rows = {GM_NO_TRANSPOSE, GM_TRANSPOSE, n, d}, columns = {GM_TRANSPOSE, GM_NO_TRANSPOSE, d, n};
+    const struct product rows = {GM_NO_TRANSPOSE, n, d}, columns = {GM_TRANSPOSE, d, n};
     return n <= d ? rows : columns;
 }
 
@@ -33,8 +33,7 @@ gm_status gm_effective_rank(gm_context *context, int64_t n, int64_t d, const flo
     const struct product p = product_of(n, d);
     float *x = scratch, *products = scratch + n * d;
     standardize(n, d, z, mean, x);
-    const gm_status status =
-        gm_gemm_f32(context, p.left, p.right, p.size, p.size, p.depth, 1.0f, x, d, x, d, 0.0f, products, p.size);
+    const gm_status status = gm_syrk_f32(context, p.transpose, p.size, p.depth, 1.0f, x, d, 0.0f, products, p.size);
     if (status != GM_OK)
         return status;
     double trace = 0, squares = 0;
@@ -49,5 +48,5 @@ gm_status gm_effective_rank(gm_context *context, int64_t n, int64_t d, const flo
 size_t gm_effective_rank_workspace(const gm_context *context, int64_t n, int64_t d)
 {
     const struct product p = product_of(n, d);
-    return gm_gemm_f32_workspace(context, p.left, p.right, p.size, p.size, p.depth);
+    return gm_syrk_f32_workspace(context, p.transpose, p.size, p.depth);
 }

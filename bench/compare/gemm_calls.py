@@ -1,0 +1,40 @@
+"""The products beside gm_gemm_f32, each against the calls that it replaces."""
+import dataclasses
+
+from measure import Row, interleave
+from peer import gemel_peer
+
+
+@dataclasses.dataclass
+class Call:
+    product: str  # of peers/products.c
+    operands: str  # "N T 256 256 1024"
+    goal: float
+
+    def name(self, threads):
+        ta, tb, *sizes = self.operands.split()
+        return f"{self.product}-{ta}{tb}-{'x'.join(sizes)}/t{threads}"
+
+
+CALLS = [
+    Call("syrk", "N T 64 64 512", 1.1),
+    Call("syrk", "T N 256 256 1024", 1.5),
+    Call("syrk", "N T 1024 1024 1024", 1.5),
+]
+
+
+def rows(selection, threads):
+    for call in CALLS:
+        case = call.name(threads)
+        if not selection.wants(case):
+            continue
+        ours, other = gemel_peer("products", threads), gemel_peer("products", threads)
+        if selection.against:
+            other = gemel_peer("products", threads, selection.against)
+        what = "call" if selection.against else "instead"
+        costs = interleave({"ours": lambda: ours.need(f"call {call.product} {call.operands}"),
+                            "other": lambda: other.ask(f"{what} {call.product} {call.operands}")})
+        yield Row(case, costs["ours"], {"before" if selection.against else "instead": costs["other"]}, goal=call.goal,
+                  is_reference=False)
+        ours.close()
+        other.close()
