@@ -28,7 +28,7 @@ typedef struct arguments_case {
 static const arguments_case cases[] = {
     {ALL, NONE, 0, NONE, 0, GM_OK},
     {ALL, CONTEXT, 0, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, WORKSPACE, 0, NONE, 0, GM_WORKSPACE_TOO_SMALL},
+    {ALL, WORKSPACE, 0, TA, 1, GM_WORKSPACE_TOO_SMALL},
     {ALL, TA, 2, NONE, 0, GM_INVALID_ARGUMENT},
     {GEMM, TB, -1, NONE, 0, GM_INVALID_ARGUMENT},
     {ALL, M, -1, NONE, 0, GM_INVALID_ARGUMENT},

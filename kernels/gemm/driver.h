@@ -1,4 +1,5 @@
-/* The ways in which gemm.c has a product computed: all give the same bits, since each sums over k in the same blocks.
+/* The ways in which gemm.c has products computed that are not near (near.h): all ways give the same bits, since each
+ * sums over k in the same blocks.
  */
 #ifndef GEMEL_KERNELS_GEMM_DRIVER_H
 #define GEMEL_KERNELS_GEMM_DRIVER_H

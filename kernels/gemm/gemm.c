@@ -101,6 +101,13 @@ static gm_status check_operand(gm_transpose transpose, int64_t rows, int64_t col
     return transpose == GM_TRANSPOSE ? gm_check_matrix(cols, rows, data, ld) : gm_check_matrix(rows, cols, data, ld);
 }
 
+/* Everything in the nearest caches, and so small that whatever is done beside the tiles would show. */
+static bool is_near(gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k)
+{
+    return ta == GM_NO_TRANSPOSE && tb == GM_NO_TRANSPOSE && m <= GM_GEMM_NEAR_MOST && n <= GM_GEMM_NEAR_MOST &&
+           k <= GM_GEMM_NEAR_MOST && m * n > 0;
+}
+
 gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k,
                       float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                       int64_t ldc)
@@ -114,6 +121,10 @@ gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int
         status = gm_check_matrix(m, n, c, ldc);
     if (status != GM_OK)
         return status;
+    if (is_near(ta, tb, m, n, k)) {
+        context->kernels.gemm->multiply_near(m, n, alpha == 0.0f ? 0 : k, alpha, a, lda, b, ldb, beta, c, ldc);
+        return GM_OK;
+    }
     const struct gm_gemm_source left = {.transposed = ta == GM_TRANSPOSE, .data = a, .ld = lda};
     const struct gm_gemm_source right = {.transposed = tb == GM_TRANSPOSE, .data = b, .ld = ldb};
     const struct gm_gemm_epilogue store = {.c = c, .ldc = ldc, .alpha = alpha, .beta = beta};

@@ -1,6 +1,7 @@
 /* Packing and the serial blocked loop around the register tile. Compiled once per instruction set, with the tile that
  * GM_MICRO_HEADER (gemm/micro/<isa>.h) defines. */
 #include "gemm/macro.h"
+#include "gemm/near.h"
 #include "gemm/pack.h"
 
 const struct gm_gemm_kernels GM_ENTRY(gm_gemm_f32) = {
@@ -14,4 +15,5 @@ const struct gm_gemm_kernels GM_ENTRY(gm_gemm_f32) = {
     .pack_a = pack_a,
     .pack_b = pack_b,
     .multiply = multiply,
+    .multiply_near = multiply_near,
 };

@@ -34,6 +34,10 @@ struct gm_gemm_block {
     const struct gm_gemm_loss_slots *loss; /* NULL: only store */
 };
 
+/* Rows, columns and k of products that go the near way; from about there the direct way is as fast. Less than any
+ * depth, so that k is one block there, too. */
+enum { GM_GEMM_NEAR_MOST = 104 };
+
 struct gm_gemm_kernels {
     const char *name;
     int64_t mr, nr, slack;
@@ -50,6 +54,11 @@ struct gm_gemm_kernels {
 
     /* C = alpha A B + beta C for one block, then the loss. */
     void (*multiply)(const struct gm_gemm_block *block);
+
+    /* C = alpha A B + beta C, no operand transposed, m and n positive, k <= depth: for operands in the nearest cache.
+     */
+    void (*multiply_near)(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
+                          int64_t ldb, float beta, float *c, int64_t ldc);
 };
 
 static inline int64_t gm_gemm_row_tiles(int64_t rows, int64_t mr)

@@ -95,14 +95,21 @@ static inline __attribute__((always_inline)) void step_by_rows(int rows, int vec
     }
 }
 
-/* by_rows: A as it is stored with rows along k. in_place: B as it is stored, masked in its last vector, and kept. */
-GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, bool in_place, const struct tile *t)
+/* Where a tile finds B: packed; as it is stored, masked in its last vector, and then also kept; or so and not kept, all
+ * operands being in the nearest cache. */
+enum place_of_b { PACKED, IN_PLACE, NEAR, PLACES_OF_B };
+
+/* by_rows: A as it is stored with rows along k. */
+GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b place, const struct tile *t)
 {
+    const bool far = place != NEAR, in_place = place == IN_PLACE, masked = place != PACKED;
     vec sum[TILE_ROWS][TILE_VECS], right[TILE_VECS];
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
-        __builtin_prefetch(t->c + i * t->ldc, 1, 2);
-        __builtin_prefetch(t->c + i * t->ldc + t->cols - 1, 1, 2);
+        if (far) {
+            __builtin_prefetch(t->c + i * t->ldc, 1, 2);
+            __builtin_prefetch(t->c + i * t->ldc + t->cols - 1, 1, 2);
+        }
         GM_UNROLL
         for (int v = 0; v < vecs; v++)
             sum[i][v] = vec_zero();
@@ -121,16 +128,16 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, bool in_place, cons
                 __builtin_prefetch(b + AHEAD * ldb + col, 0, 3);
             __builtin_prefetch(b + AHEAD * ldb + t->cols - 1, 0, 3);
         }
-        if (!by_rows && lda != TILE_ROWS) {
+        if (far && !by_rows && lda != TILE_ROWS) {
             __builtin_prefetch(a + AHEAD * lda + rows - 1, 0, 3);
-        } else if (by_rows && k % LINE == 0) {
+        } else if (far && by_rows && k % LINE == 0) {
             GM_UNROLL
             for (int i = 0; i < rows; i++)
                 __builtin_prefetch(t->next_a + (t->depth - k) + i * lda, 0, 3);
         }
         GM_UNROLL
         for (int v = 0; v < vecs; v++) {
-            right[v] = in_place && v == vecs - 1 ? vec_load_n(b + v * VEC_LANES, last) : vec_load(b + v * VEC_LANES);
+            right[v] = masked && v == vecs - 1 ? vec_load_n(b + v * VEC_LANES, last) : vec_load(b + v * VEC_LANES);
             if (in_place)
                 vec_store(kept + v * VEC_LANES, right[v]);
         }
@@ -155,24 +162,29 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, bool in_place, cons
         store_tile(rows, vecs, false, false, t, sum);
 }
 
-#define TILE_OF(name, rows, vecs, by_rows, in_place)                                                                   \
+#define TILE_OF(name, rows, vecs, by_rows, place)                                                                      \
     static void name##_##rows##x##vecs(const struct tile *t)                                                           \
     {                                                                                                                  \
-        multiply_tile(rows, vecs, by_rows, in_place, t);                                                               \
+        multiply_tile(rows, vecs, by_rows, place, t);                                                                  \
     }
 #define TILES_OF(rows, vecs)                                                                                           \
-    TILE_OF(tile, rows, vecs, false, false)                                                                            \
-    TILE_OF(tile_by_rows, rows, vecs, true, false)                                                                     \
-    TILE_OF(tile_in_place, rows, vecs, false, true)                                                                    \
-    TILE_OF(tile_by_rows_in_place, rows, vecs, true, true)
+    TILE_OF(tile, rows, vecs, false, PACKED)                                                                           \
+    TILE_OF(tile_by_rows, rows, vecs, true, PACKED)                                                                    \
+    TILE_OF(tile_in_place, rows, vecs, false, IN_PLACE)                                                                \
+    TILE_OF(tile_by_rows_in_place, rows, vecs, true, IN_PLACE)                                                         \
+    TILE_OF(tile_near, rows, vecs, true, NEAR)
 #define TILES(rows) MICRO_VECS(TILES_OF, rows)
 MICRO_ROWS(TILES)
 
-/* [by_rows][in_place][rows][vecs] */
+/* [by_rows][place][rows][vecs]; near ones are by rows. */
 #define TILE_ENTRY(rows, vecs)                                                                                         \
-    [0][0][rows][vecs] = tile_##rows##x##vecs, [1][0][rows][vecs] = tile_by_rows_##rows##x##vecs,                      \
-    [0][1][rows][vecs] = tile_in_place_##rows##x##vecs, [1][1][rows][vecs] = tile_by_rows_in_place_##rows##x##vecs,
+    [0]                                                                                                                \
+        [PACKED][rows]                                                                                                 \
+        [vecs] = tile_##rows##x##vecs,                                                                                 \
+ [1][PACKED][rows][vecs] = tile_by_rows_##rows##x##vecs, [0][IN_PLACE][rows][vecs] = tile_in_place_##rows##x##vecs,    \
+ [1][IN_PLACE][rows][vecs] = tile_by_rows_in_place_##rows##x##vecs, [1][NEAR][rows][vecs] = tile_near_##rows##x##vecs,
 #define TILE_ENTRIES(rows) MICRO_VECS(TILE_ENTRY, rows)
-static void (*const tile_of[2][2][TILE_ROWS + 1][TILE_VECS + 1])(const struct tile *) = {MICRO_ROWS(TILE_ENTRIES)};
+static void (*const tile_of[2][PLACES_OF_B][TILE_ROWS + 1][TILE_VECS + 1])(const struct tile *) = {
+    MICRO_ROWS(TILE_ENTRIES)};
 
 #endif
