@@ -183,6 +183,7 @@ START_TEST(vectors_get_noise_and_dropout)
     enum { DIM = 100, ROWS = DRAWS / DIM };
     gm_augmentation a;
     ck_assert_int_eq(gm_augmentation_preset("vectors", &a, NULL), GM_OK);
+    a.noise_probability = 1.0f;
     a.noise_std = 0.5f;
     a.dropout_share = 0.3f;
     float x[DIM], y[DIM];

@@ -200,6 +200,8 @@ START_TEST(defaults_follow_the_data)
     ck_assert_int_eq(vectors.arch, GM_ARCH_AXON);
     ck_assert_str_eq(images.preset, "fashion");
     ck_assert_str_eq(vectors.preset, "vectors");
+    ck_assert_float_eq(vectors.augmentation.noise_probability, 0); /* which costs features more than it teaches */
+    ck_assert_float_eq(vectors.augmentation.dropout_share, 0.1f);
     ck_assert_double_eq(images.warmup_epochs, 0.5);
     ck_assert_double_eq(images.lambd, 0.0051);
     ck_assert_double_eq(vectors.lambd, 0.005);

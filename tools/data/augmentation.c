@@ -30,10 +30,9 @@ gm_status gm_augmentation_preset(const char *name, gm_augmentation *augmentation
         preset.blur_sigma_min = 0.1f;
         preset.blur_sigma_max = 1.0f;
     } else if (strcmp(name, "vectors") == 0) {
-        preset.noise_probability = 1.0f;
         preset.noise_std = 0.3f;
         preset.dropout_probability = 1.0f;
-        preset.dropout_share = 0.2f;
+        preset.dropout_share = 0.1f;
     } else if (strcmp(name, "none") != 0) {
         return gm_error_set(error, GM_BAD_USAGE, "unknown augmentation '%s'; give fashion, vectors or none", name);
     }
