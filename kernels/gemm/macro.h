@@ -88,10 +88,14 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         rows = base + (t < longer);
         if (j >= i + rows - 1 + x->skip_from)
             continue;
+        /* Across the diagonal of a symmetric C the vectors beyond it are left out, too. */
+        const int64_t wanted = in_place ? cols : i + rows - 1 + x->skip_from - j;
+        const int64_t tile_vecs = wanted < cols ? (wanted + VEC_LANES - 1) / VEC_LANES : vecs;
+        tile.cols = tile_vecs < vecs ? tile_vecs * VEC_LANES : cols;
         tile.a = tile_rows(x, t, i);
         tile.next_a = tile_rows(x, t, clash ? i : i + rows);
         tile.c = x->c + i * x->ldc + j;
-        tile_of[by_rows][in_place][rows][vecs](&tile);
+        tile_of[by_rows][in_place][rows][tile_vecs](&tile);
         if (in_place) {
             in_place = false;
             tile.b = x->panel;
