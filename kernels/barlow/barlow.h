@@ -18,6 +18,12 @@ struct gm_barlow_view {
     float *mean_high, *mean_low, *scale;
 };
 
+/* Where the normalised columns of both sides go; each may be its view's z. */
+struct gm_barlow_copies {
+    float *a, *b;
+    int64_t ld;
+};
+
 /* A view and its gradient dL/dz, which is also where the products may leave g. */
 struct gm_barlow_side {
     struct gm_barlow_view view;
@@ -47,9 +53,9 @@ struct gm_barlow_block {
 struct gm_barlow_kernels {
     const char *name;
 
-    /* distance[j] = sum_i (a_ij - b_ij)^2 */
+    /* distance[j] = sum_i (a_ij - b_ij)^2, and the normalised columns unless copies is NULL. */
     void (*distances)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
-                      double *distance);
+                      double *distance, const struct gm_barlow_copies *copies);
 
     /* y[i] += x[i] */
     void (*add)(int64_t count, const float *x, float *y);
@@ -103,9 +109,9 @@ static inline size_t gm_barlow_larger(size_t a, size_t b)
 /* normalize.c */
 
 /* Fills the means and scales of two views of cols <= GM_BARLOW_COLS columns and counts the constant ones. gap: NULL, or
- * [cols] for 1 - C_jj. */
+ * [cols] for 1 - C_jj; copies: NULL, or, with a gap, where the normalised columns go. */
 void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *a,
-                                 const struct gm_barlow_view *b, double *gap);
+                                 const struct gm_barlow_view *b, double *gap, const struct gm_barlow_copies *copies);
 
 /* The same for all columns, in parallel; gap: NULL or [d]. */
 void gm_barlow_normalize(struct gm_barlow_job *job, double *gap);

@@ -47,30 +47,34 @@ static void flush(const struct strip_sums *sums, int64_t cols, double *total)
 struct distance_walk {
     const struct gm_barlow_view *a, *b;
     struct strip_sums *sums;
+    const struct gm_barlow_copies *copies;
 };
 
-WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, int unused)
+WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, int store)
 {
-    (void)unused;
     const struct distance_walk *w = arg;
     const struct normalization norm_a = load_normalization(w->a, col, lanes),
                                norm_b = load_normalization(w->b, col, lanes);
-    const vec difference =
-        vec_sub(normalized(w->a, row, col, lanes, &norm_a), normalized(w->b, row, col, lanes, &norm_b));
+    const vec a = normalized(w->a, row, col, lanes, &norm_a), b = normalized(w->b, row, col, lanes, &norm_b);
+    const vec difference = vec_sub(a, b);
     float *sum = w->sums->column + col;
     walk_store(sum, vec_fma(difference, difference, walk_load(sum, lanes)), lanes);
+    if (store) {
+        walk_store(w->copies->a + row * w->copies->ld + col, a, lanes);
+        walk_store(w->copies->b + row * w->copies->ld + col, b, lanes);
+    }
 }
 
 static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
-                      double *out)
+                      double *out, const struct gm_barlow_copies *copies)
 {
     struct strip_sums sums;
-    const struct distance_walk arg = {a, b, &sums};
+    const struct distance_walk arg = {a, b, &sums, copies};
     for (int64_t j = 0; j < cols; j++)
         out[j] = 0;
     for (int64_t i = 0; i < rows; i += STRIP) {
         clear(&sums, cols);
-        walk(distance_vector, &arg, i, gm_min_i64(i + STRIP, rows), cols, false);
+        walk(distance_vector, &arg, i, gm_min_i64(i + STRIP, rows), cols, copies != NULL);
         flush(&sums, cols, out);
     }
 }

@@ -6,13 +6,17 @@
 #include "barlow/barlow.h"
 #include "gemm/kernel.h"
 
-/* Columns of a chunk of the second loop: with 256 rows its packed a and b and their gradients are 256 KiB, which leaves
- * room in the level-2 cache for the packed K_A and K_B. */
+/* Columns of a chunk of the second loop: with 256 rows two chunks of packed a and b and the products of one are 384
+ * KiB, which leaves most of the level-2 cache to K_A and K_B. */
 enum { PRODUCT_COLS = 64 };
 
 /* Row length of the first loop's copy of a chunk. Rows of an embedding are often a power of two apart and then compete
- * for a few sets of each cache; after one copy everything else that reads them finds them in the level-2 cache. */
-enum { COPY_COLS = GM_BARLOW_COLS + 16 };
+ * for a few sets of each cache; after one copy everything else that reads them finds them in the level-2 cache. Lines
+ * of an embedding are asked for so many rows ahead. */
+enum { COPY_COLS = GM_BARLOW_COLS + 16, ROWS_AHEAD = 8, LINE_FLOATS = GM_CACHE_LINE / (int64_t)sizeof(float) };
+
+/* Chunks that follow each other in one thread, for each thread. */
+enum { GROUPS_A_THREAD = 16 };
 
 /* Gradients together larger than a level-2 cache are written past the caches: their lines, a row apart, would have to
  * be read first, and would be gone before anyone reads them. */
@@ -27,61 +31,96 @@ enum { MERGE_ROWS = 16, MERGE_CHUNKS = GM_BARLOW_NARROW_ROWS / MERGE_ROWS };
 struct sizes {
     int64_t chunks, slots; /* of the first loop */
     int64_t product_cols;
-    /* In floats: the first loop's copy of one side and packed operands, the second one's packed operand and product of
-     * one side; what a worker needs for either loop; a packed K. */
-    int64_t copy, left, right, product_right, product, worker, packed_gram;
-};
-
-struct gram {
-    float *sums;   /* [slots, n, n]; below the diagonal, and merged into all of the first slot */
-    float *packed; /* of the first slot, as a left operand */
+    int64_t product_chunks, groups; /* of the second loop */
+    /* In floats: the first loop's copy and packed operand of one side, the second one's packed operand and product of
+     * one side; what a worker needs for either loop. */
+    int64_t copy, right, packed, product, worker;
 };
 
 struct task {
     struct gm_barlow_job *job;
     const struct gm_gemm_kernels *gemm;
     struct sizes sizes;
-    struct gram a, b;
-    float *worker; /* memory of the workers, one after the other */
+    float *k_a, *k_b; /* [slots, n, n]; below the diagonal, and merged into all of the first slot */
+    float factor;     /* of the products */
+    float *worker;    /* memory of the workers, one after the other */
     struct gm_barlow_diagonal_sums diagonal[MOST_SLOTS];
     double inner[MERGE_CHUNKS];
 };
 
 static int64_t aligned(int64_t floats)
 {
-    return gm_round_up(floats, GM_CACHE_LINE / (int64_t)sizeof(float));
+    return gm_round_up(floats, LINE_FLOATS);
 }
 
 static struct sizes make_sizes(const gm_context *context, int64_t n, int64_t d)
 {
     const struct gm_gemm_kernels *gemm = context->kernels.gemm;
-    const int64_t rows = gm_gemm_row_tiles(n, gemm->mr) * gemm->mr, cols = gm_round_up(n, gemm->nr);
-    const int64_t depth = gm_min_i64(d, GM_BARLOW_COLS);
     struct sizes sizes = {.chunks = gm_ceil_div(d, GM_BARLOW_COLS)};
     sizes.slots = gm_min_i64(gm_min_i64(sizes.chunks, MOST_SLOTS), SLOT_FLOATS / (2 * n * n));
     sizes.product_cols = gm_round_up(PRODUCT_COLS, gemm->nr);
+    sizes.product_chunks = gm_ceil_div(d, sizes.product_cols);
+    sizes.groups = gm_min_i64(sizes.product_chunks, context->threads * GROUPS_A_THREAD);
     sizes.copy = aligned(n * COPY_COLS);
-    sizes.left = aligned(rows * depth + gemm->slack);
-    sizes.right = aligned(cols * depth + gemm->slack);
-    sizes.product_right = aligned(sizes.product_cols * n + gemm->slack);
+    sizes.right = aligned(gm_round_up(n, gemm->nr) * gm_min_i64(d, GM_BARLOW_COLS) + gemm->slack);
+    sizes.packed = aligned(sizes.product_cols * n + gemm->slack);
     sizes.product = aligned(sizes.product_cols * n);
-    sizes.worker = gm_max_i64(2 * sizes.copy + sizes.left + sizes.right, 2 * sizes.product_right + 2 * sizes.product);
-    sizes.packed_gram = rows * n + gemm->slack;
+    sizes.worker = gm_max_i64(2 * sizes.copy + sizes.right, 4 * sizes.packed + 2 * sizes.product);
     return sizes;
 }
 
-/* Adds the share of `cols` columns, normalised by the view, to a slot of K = A A^T, below the diagonal. */
-static void add_to_gram(const struct task *task, const struct gm_barlow_view *view, int64_t cols, bool overwrite,
-                        float *left, float *right, float *k)
+/* Columns [first, first + cols) of a side and where they go: copied, or normalised and packed. */
+struct columns {
+    const struct gm_barlow_side *side;
+    int64_t first, cols;
+    float *to;
+};
+
+/* Chunk `chunk` of `cols` columns of a side; none if there is no such chunk before `end`. */
+static struct columns chunk_columns(const struct task *task, const struct gm_barlow_side *side, int64_t chunk,
+                                    int64_t end, int64_t cols, float *to)
+{
+    const int64_t first = chunk * cols;
+    const struct columns x = {side, first, chunk < end ? gm_min_i64(cols, task->job->d - first) : 0, to};
+    return x;
+}
+
+/* Asks for rows [row, end). Inline, since gcc leaves out calls of what does nothing but ask. */
+static inline __attribute__((always_inline)) void ask(const struct columns *x, int64_t row, int64_t end)
+{
+    for (int64_t i = row; i < end; i++) {
+        const float *z = x->side->view.z + i * x->side->view.ldz + x->first;
+        for (int64_t j = 0; j < x->cols; j += LINE_FLOATS)
+            __builtin_prefetch(z + j, 0, 2);
+        __builtin_prefetch(z + x->cols - 1, 0, 2);
+    }
+}
+
+/* Returns the copy. */
+static struct gm_barlow_view copy(const struct task *task, const struct columns *x)
+{
+    struct gm_barlow_view view = gm_barlow_view_from(&x->side->view, x->first);
+    for (int64_t i = 0; i < task->job->n; i++) {
+        if (i + ROWS_AHEAD < task->job->n)
+            ask(x, i + ROWS_AHEAD, i + ROWS_AHEAD + 1);
+        memcpy(x->to + i * COPY_COLS, view.z + i * view.ldz, (size_t)x->cols * sizeof *x->to);
+    }
+    view.z = x->to;
+    view.ldz = COPY_COLS;
+    return view;
+}
+
+/* Adds the share of normalised columns to a slot of K = A A^T, below the diagonal. */
+static void add_to_gram(const struct task *task, const struct columns *x, bool overwrite, float *right, float *k)
 {
     const int64_t n = task->job->n;
-    const struct gm_gemm_source plain = gm_barlow_source(view, false), transposed = gm_barlow_source(view, true);
-    task->gemm->pack_a(&plain, 0, n, 0, cols, left);
-    task->gemm->pack_b(&transposed, 0, n, 0, cols, right);
+    const struct gm_gemm_source transposed = {.transposed = true, .data = x->to, .ld = COPY_COLS};
+    task->gemm->pack_b(&transposed, 0, n, 0, x->cols, right);
     const struct gm_gemm_block block = {.rows = n,
                                         .cols = n,
-                                        .depth = cols,
-                                        .a = left,
+                                        .depth = x->cols,
+                                        .a = x->to,
+                                        .lda = COPY_COLS,
                                         .b = right,
                                         .c = k,
                                         .ldc = n,
@@ -91,38 +130,27 @@ static void add_to_gram(const struct task *task, const struct gm_barlow_view *vi
     task->gemm->multiply(&block);
 }
 
-/* The view of columns [first, first + cols) with their values copied. */
-static struct gm_barlow_view copy_columns(const struct gm_barlow_view *view, int64_t rows, int64_t first, int64_t cols,
-                                          float *copy)
-{
-    struct gm_barlow_view from = gm_barlow_view_from(view, first);
-    for (int64_t i = 0; i < rows; i++)
-        memcpy(copy + i * COPY_COLS, from.z + i * from.ldz, (size_t)cols * sizeof *copy);
-    from.z = copy;
-    from.ldz = COPY_COLS;
-    return from;
-}
-
 static void gram_slot(void *arg, int64_t slot, int worker)
 {
     struct task *task = arg;
     struct gm_barlow_job *job = task->job;
     const struct sizes *sizes = &task->sizes;
     float *copy_a = task->worker + worker * sizes->worker, *copy_b = copy_a + sizes->copy;
-    float *left = copy_b + sizes->copy, *right = left + sizes->left;
+    float *right = copy_b + sizes->copy;
     const int64_t begin = gm_gemm_share(sizes->chunks, sizes->slots, slot);
     const int64_t end = gm_gemm_share(sizes->chunks, sizes->slots, slot + 1);
-    float *k_a = task->a.sums + slot * job->n * job->n, *k_b = task->b.sums + slot * job->n * job->n;
+    const struct gm_barlow_copies normalised = {copy_a, copy_b, COPY_COLS};
+    float *k_a = task->k_a + slot * job->n * job->n, *k_b = task->k_b + slot * job->n * job->n;
     struct gm_barlow_diagonal_sums sums = {0, 0};
     for (int64_t chunk = begin; chunk < end; chunk++) {
         double gap[GM_BARLOW_COLS];
-        const int64_t first = chunk * GM_BARLOW_COLS, cols = gm_min_i64(GM_BARLOW_COLS, job->d - first);
-        const struct gm_barlow_view a = copy_columns(&job->a.view, job->n, first, cols, copy_a),
-                                    b = copy_columns(&job->b.view, job->n, first, cols, copy_b);
-        gm_barlow_normalize_columns(job, cols, &a, &b, gap);
-        gm_barlow_add_diagonal(job, first, cols, gap, &sums);
-        add_to_gram(task, &a, cols, chunk == begin, left, right, k_a);
-        add_to_gram(task, &b, cols, chunk == begin, left, right, k_b);
+        const struct columns a = chunk_columns(task, &job->a, chunk, end, GM_BARLOW_COLS, copy_a),
+                             b = chunk_columns(task, &job->b, chunk, end, GM_BARLOW_COLS, copy_b);
+        const struct gm_barlow_view view_a = copy(task, &a), view_b = copy(task, &b);
+        gm_barlow_normalize_columns(job, a.cols, &view_a, &view_b, gap, &normalised);
+        gm_barlow_add_diagonal(job, a.first, a.cols, gap, &sums);
+        add_to_gram(task, &a, chunk == begin, right, k_a);
+        add_to_gram(task, &b, chunk == begin, right, k_b);
     }
     task->diagonal[slot] = sums;
 }
@@ -145,9 +173,9 @@ static void merge_chunk(void *arg, int64_t chunk, int worker)
     const int64_t n = task->job->n, end = gm_min_i64((chunk + 1) * MERGE_ROWS, n);
     double inner = 0;
     for (int64_t row = chunk * MERGE_ROWS; row < end; row++) {
-        merge_row(task, row, task->a.sums);
-        merge_row(task, row, task->b.sums);
-        const float *a = task->a.sums + row * n, *b = task->b.sums + row * n;
+        merge_row(task, row, task->k_a);
+        merge_row(task, row, task->k_b);
+        const float *a = task->k_a + row * n, *b = task->k_b + row * n;
         inner += 2 * task->job->context->kernels.barlow->dot(row, a, b) + (double)a[row] * (double)b[row];
     }
     task->inner[chunk] = inner;
@@ -166,64 +194,120 @@ static void set_loss(struct task *task)
     gm_barlow_set_dual_loss(task->job, &sums, inner);
 }
 
-static void pack_gram(void *arg, int64_t side, int worker)
+/* Rows [row, end) of full panels, normalised and packed. */
+static void pack_rows(const struct task *task, const struct columns *x, int64_t row, int64_t end)
 {
-    (void)worker;
-    const struct task *task = arg;
-    const int64_t n = task->job->n;
-    const struct gram *gram = side == 0 ? &task->a : &task->b;
-    const struct gm_gemm_source source = {.kind = GM_GEMM_PLAIN, .data = gram->sums, .ld = n};
-    task->gemm->pack_a(&source, 0, n, 0, n, gram->packed);
+    const int64_t n = task->job->n, nr = task->gemm->nr;
+    const struct gm_gemm_source source = gm_barlow_source(&x->side->view, false);
+    for (int64_t j = 0; j + nr <= x->cols && row < end; j += nr)
+        task->gemm->pack_b(&source, x->first + j, nr, row, end - row, x->to + j * n + row * nr);
 }
 
-/* Columns [first, first + cols) of a side, normalised and packed, and their product factor K A, K being the other
- * side's. */
-static struct gm_barlow_block_side multiply(const struct task *task, const struct gm_barlow_side *side,
-                                            const struct gram *other, int64_t first, int64_t cols, float *right,
-                                            float *product)
+/* All rows of the last panel unless it is full. */
+static void pack_rest(const struct task *task, const struct columns *x)
 {
-    const int64_t n = task->job->n, product_cols = task->sizes.product_cols;
-    const struct gm_gemm_source source = gm_barlow_source(&side->view, false);
-    task->gemm->pack_b(&source, first, cols, 0, n, right);
-    const struct gm_gemm_block block = {.rows = n,
-                                        .cols = cols,
-                                        .depth = n,
-                                        .a = other->packed,
-                                        .b = right,
-                                        .c = product,
-                                        .ldc = product_cols,
-                                        .alpha = gm_barlow_dual_factor(task->job),
-                                        .skip_from = INT64_MAX / 2};
-    task->gemm->multiply(&block);
+    const int64_t rest = x->cols % task->gemm->nr, j = x->cols - rest;
+    const struct gm_gemm_source source = gm_barlow_source(&x->side->view, false);
+    if (rest)
+        task->gemm->pack_b(&source, x->first + j, rest, 0, task->job->n, x->to + j * task->job->n);
+}
+
+static void pack(const struct task *task, const struct columns *x)
+{
+    const int64_t n = task->job->n;
+    for (int64_t row = 0, end; row < n; row = end) {
+        end = gm_min_i64(row + ROWS_AHEAD, n);
+        ask(x, end, gm_min_i64(end + ROWS_AHEAD, n));
+        pack_rows(task, x, row, end);
+    }
+    pack_rest(task, x);
+}
+
+/* product = factor K x. After every other tile some rows of the columns that come next are packed, which have been
+ * asked for before these tiles: the products hide the way from memory. */
+static void multiply(const struct task *task, const float *k, const struct columns *x, const struct columns *next,
+                     float *product)
+{
+    const int64_t n = task->job->n, nr = task->gemm->nr, tiles = gm_gemm_row_tiles(n, task->gemm->mr);
+    const int64_t pairs = gm_ceil_div(tiles, 2), steps = gm_ceil_div(x->cols, nr) * pairs;
+    for (int64_t step = 0; step < steps; step++) {
+        const int64_t j = step / pairs * nr, tile = step % pairs * 2;
+        const int64_t row = gm_gemm_share(n, tiles, tile), end = gm_gemm_share(n, tiles, gm_min_i64(tile + 2, tiles));
+        const int64_t next_row = gm_gemm_share(n, steps, step), next_end = gm_gemm_share(n, steps, step + 1);
+        if (next->cols)
+            ask(next, next_row, next_end);
+        const struct gm_gemm_block block = {.rows = end - row,
+                                            .cols = gm_min_i64(nr, x->cols - j),
+                                            .depth = n,
+                                            .a = k + row * n,
+                                            .lda = n,
+                                            .b = x->to + j * n,
+                                            .c = product + row * task->sizes.product_cols + j,
+                                            .ldc = task->sizes.product_cols,
+                                            .alpha = task->factor,
+                                            .skip_from = INT64_MAX / 2};
+        task->gemm->multiply(&block);
+        pack_rows(task, next, next_row, next_end);
+    }
+    pack_rest(task, next);
+}
+
+static struct gm_barlow_block_side block_side(const struct task *task, const struct columns *x, const float *product)
+{
+    const struct gm_barlow_side *side = x->side;
     const struct gm_barlow_block_side result = {
-        right, product, product_cols, side->view.scale + first, side->dz + first, side->lddz};
+        x->to, product, task->sizes.product_cols, side->view.scale + x->first, side->dz + x->first, side->lddz,
+    };
     return result;
 }
 
-static void product_chunk(void *arg, int64_t chunk, int worker)
+/* dL/dz of columns whose packed values and products with the other side's K are there. */
+static void finish(const struct task *task, const struct columns *a, const struct columns *b, const float *product_a,
+                   const float *product_b)
 {
-    const struct task *task = arg;
     const struct gm_barlow_job *job = task->job;
     const struct gm_barlow_kernels *kernels = job->context->kernels.barlow;
-    const struct sizes *sizes = &task->sizes;
-    float *right_a = task->worker + worker * sizes->worker, *right_b = right_a + sizes->product_right;
-    float *product_a = right_b + sizes->product_right, *product_b = product_a + sizes->product;
-    const int64_t first = chunk * sizes->product_cols, cols = gm_min_i64(sizes->product_cols, job->d - first);
     const struct gm_barlow_block block = {
         .rows = job->n,
-        .cols = cols,
+        .cols = a->cols,
         .panel = task->gemm->nr,
-        .weight = job->weight + first,
-        .a = multiply(task, &job->a, &task->b, first, cols, right_a, product_a),
-        .b = multiply(task, &job->b, &task->a, first, cols, right_b, product_b),
+        .weight = job->weight + a->first,
+        .a = block_side(task, a, product_a),
+        .b = block_side(task, b, product_b),
         .stream = 2 * job->n * job->d >= STREAM_FLOATS,
     };
     double a_sum[GM_BARLOW_COLS] = {0}, b_sum[GM_BARLOW_COLS] = {0};
     float a_projection[GM_BARLOW_COLS], b_projection[GM_BARLOW_COLS];
     kernels->project(&block, a_sum, b_sum);
-    gm_barlow_divide_projections(job, cols, a_sum, a_projection);
-    gm_barlow_divide_projections(job, cols, b_sum, b_projection);
+    gm_barlow_divide_projections(job, a->cols, a_sum, a_projection);
+    gm_barlow_divide_projections(job, a->cols, b_sum, b_projection);
     kernels->chain(&block, a_projection, b_projection);
+}
+
+static void product_group(void *arg, int64_t group, int worker)
+{
+    const struct task *task = arg;
+    const struct gm_barlow_job *job = task->job;
+    const struct sizes *sizes = &task->sizes;
+    const int64_t cols = sizes->product_cols;
+    float *packed = task->worker + worker * sizes->worker;
+    float *product_a = packed + 4 * sizes->packed, *product_b = product_a + sizes->product;
+    const int64_t begin = gm_gemm_share(sizes->product_chunks, sizes->groups, group);
+    const int64_t end = gm_gemm_share(sizes->product_chunks, sizes->groups, group + 1);
+    struct columns a = chunk_columns(task, &job->a, begin, end, cols, packed),
+                   b = chunk_columns(task, &job->b, begin, end, cols, packed + sizes->packed);
+    pack(task, &a);
+    pack(task, &b);
+    for (int64_t chunk = begin; chunk < end; chunk++) {
+        float *other = packed + ((chunk - begin) % 2 ? 0 : 2 * sizes->packed);
+        const struct columns next_a = chunk_columns(task, &job->a, chunk + 1, end, cols, other),
+                             next_b = chunk_columns(task, &job->b, chunk + 1, end, cols, other + sizes->packed);
+        multiply(task, task->k_b, &a, &next_a, product_a);
+        multiply(task, task->k_a, &b, &next_b, product_b);
+        finish(task, &a, &b, product_a, product_b);
+        a = next_a;
+        b = next_b;
+    }
 }
 
 void gm_barlow_narrow(struct gm_barlow_job *job)
@@ -231,27 +315,24 @@ void gm_barlow_narrow(struct gm_barlow_job *job)
     gm_context *context = job->context;
     struct task task = {.job = job, .gemm = context->kernels.gemm, .sizes = make_sizes(context, job->n, job->d)};
     const struct sizes *sizes = &task.sizes;
+    task.factor = gm_barlow_dual_factor(job);
     const size_t mark = gm_workspace_mark(context), gram = (size_t)(sizes->slots * job->n * job->n) * sizeof(float);
-    task.a.sums = gm_workspace_take(context, gram);
-    task.b.sums = gm_workspace_take(context, gram);
+    task.k_a = gm_workspace_take(context, gram);
+    task.k_b = gm_workspace_take(context, gram);
     task.worker = gm_workspace_take(context, (size_t)(sizes->worker * context->threads) * sizeof(float));
 
     gm_parallel(context, sizes->slots, gram_slot, &task);
     gm_parallel(context, gm_ceil_div(job->n, MERGE_ROWS), merge_chunk, &task);
     set_loss(&task);
-    if (job->gradients) {
-        task.a.packed = gm_workspace_take(context, (size_t)sizes->packed_gram * sizeof(float));
-        task.b.packed = gm_workspace_take(context, (size_t)sizes->packed_gram * sizeof(float));
-        gm_parallel(context, 2, pack_gram, &task);
-        gm_parallel(context, gm_ceil_div(job->d, sizes->product_cols), product_chunk, &task);
-    }
+    if (job->gradients)
+        gm_parallel(context, sizes->groups, product_group, &task);
     gm_workspace_release(context, mark);
 }
 
 size_t gm_barlow_narrow_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients)
 {
+    (void)gradients;
     const struct sizes sizes = make_sizes(context, n, d);
-    const size_t workers = gm_workspace_bytes((size_t)(sizes.worker * context->threads) * sizeof(float));
-    const size_t packed = gradients ? gm_workspace_bytes((size_t)sizes.packed_gram * sizeof(float)) : 0;
-    return 2 * gm_workspace_bytes((size_t)(sizes.slots * n * n) * sizeof(float)) + workers + 2 * packed;
+    return 2 * gm_workspace_bytes((size_t)(sizes.slots * n * n) * sizeof(float)) +
+           gm_workspace_bytes((size_t)(sizes.worker * context->threads) * sizeof(float));
 }

@@ -56,7 +56,7 @@ static int64_t normalize_columns(const struct gm_barlow_job *job, int64_t cols, 
 }
 
 void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const struct gm_barlow_view *a,
-                                 const struct gm_barlow_view *b, double *gap)
+                                 const struct gm_barlow_view *b, double *gap, const struct gm_barlow_copies *copies)
 {
     double distance[GM_BARLOW_COLS];
     for (int64_t j = 0; gap && j < cols; j++)
@@ -66,7 +66,7 @@ void gm_barlow_normalize_columns(struct gm_barlow_job *job, int64_t cols, const 
         __atomic_fetch_add(&job->constant_columns, constant, __ATOMIC_RELAXED);
     if (!gap)
         return;
-    job->context->kernels.barlow->distances(job->n, cols, a, b, distance);
+    job->context->kernels.barlow->distances(job->n, cols, a, b, distance, copies);
     for (int64_t j = 0; j < cols; j++)
         gap[j] += distance[j] / (2 * job->divisor);
 }
@@ -93,7 +93,7 @@ static void normalize_chunk(void *arg, int64_t chunk, int worker)
     const int64_t first = chunk * GM_BARLOW_COLS, cols = gm_min_i64(GM_BARLOW_COLS, task->job->d - first);
     const struct gm_barlow_view a = gm_barlow_view_from(&task->job->a.view, first),
                                 b = gm_barlow_view_from(&task->job->b.view, first);
-    gm_barlow_normalize_columns(task->job, cols, &a, &b, task->gap ? task->gap + first : NULL);
+    gm_barlow_normalize_columns(task->job, cols, &a, &b, task->gap ? task->gap + first : NULL, NULL);
 }
 
 void gm_barlow_normalize(struct gm_barlow_job *job, double *gap)
