@@ -67,20 +67,21 @@ struct procedure {
     size_t (*workspace)(const gm_context *context, int64_t n, int64_t d, bool gradients);
 };
 
-static const struct procedure *procedure_of(int64_t n, gm_barlow_form form)
+static const struct procedure *procedure_of(int64_t n, int64_t d, gm_barlow_form form)
 {
     static const struct procedure narrow = {gm_barlow_narrow, gm_barlow_narrow_workspace},
                                   dual = {gm_barlow_dual, gm_barlow_dual_workspace},
+                                  tall = {gm_barlow_tall, gm_barlow_tall_workspace},
                                   primal = {gm_barlow_primal, gm_barlow_primal_workspace};
     if (form == GM_BARLOW_PRIMAL)
-        return &primal;
+        return d >= GM_BARLOW_TALL_COLS_LEAST && d <= GM_BARLOW_TALL_COLS ? &tall : &primal;
     return n <= GM_BARLOW_NARROW_ROWS ? &narrow : &dual;
 }
 
 static size_t loss_workspace(const gm_context *context, int64_t n, int64_t d, gm_barlow_form form, bool gradients)
 {
     const size_t weight = gradients ? gm_workspace_bytes((size_t)d * sizeof(float)) : 0;
-    return gm_barlow_views_workspace(d) + weight + procedure_of(n, form)->workspace(context, n, d, gradients);
+    return gm_barlow_views_workspace(d) + weight + procedure_of(n, d, form)->workspace(context, n, d, gradients);
 }
 
 static gm_status fill_result(const struct gm_barlow_job *job, gm_barlow_result *result)
@@ -121,7 +122,7 @@ gm_status gm_barlow_loss_f32(gm_context *context, int64_t n, int64_t d, const fl
         job.b.lddz = lddzb;
         job.weight = gm_workspace_take(context, (size_t)d * sizeof(float));
     }
-    procedure_of(n, job.options.form)->run(&job);
+    procedure_of(n, d, job.options.form)->run(&job);
     gm_workspace_release(context, mark);
     return fill_result(&job, result);
 }

@@ -49,6 +49,18 @@ struct gm_barlow_block {
     bool stream; /* dz, which is not g then, is large and not in the caches */
 };
 
+/* Columns of one side whose gradient is to be written, rows and columns from the first element on. */
+struct gm_barlow_gradient {
+    const float *own, *other; /* of dL/da: a and b */
+    int64_t ld;
+    const float *g; /* dL/da without the diagonal's share */
+    int64_t ldg;
+    const float *weight, *projection, *scale;
+    float *dz;
+    int64_t lddz;
+    bool stream; /* as above */
+};
+
 /* Single-threaded; rows >= 1, 1 <= cols <= GM_BARLOW_COLS. Sums run in float over 32 rows, then in double. */
 struct gm_barlow_kernels {
     const char *name;
@@ -56,6 +68,9 @@ struct gm_barlow_kernels {
     /* distance[j] = sum_i (a_ij - b_ij)^2, and the normalised columns unless copies is NULL. */
     void (*distances)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
                       double *distance, const struct gm_barlow_copies *copies);
+
+    /* out[i ldo + j] = a_ij, for any number of columns. */
+    void (*normalize)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, float *out, int64_t ldo);
 
     /* y[i] += x[i] */
     void (*add)(int64_t count, const float *x, float *y);
@@ -68,6 +83,12 @@ struct gm_barlow_kernels {
 
     /* dz_ij = scale_j (g_ij - a_ij projection_j) for both sides, with the whole g. */
     void (*chain)(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection);
+
+    /* dz_ij = scale_j (g_ij + weight_j b_ij - a_ij projection_j) */
+    void (*finish)(int64_t rows, int64_t cols, const struct gm_barlow_gradient *gradient);
+
+    /* sum[j] = sum_i x_ij^2 */
+    void (*squares)(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *sum);
 
     /* mean[i ldm] = sum_j a_ij / cols, for any number of columns. */
     void (*row_means)(int64_t rows, int64_t cols, const struct gm_barlow_view *a, float *mean, int64_t ldm);
@@ -134,14 +155,21 @@ void gm_barlow_divide_projections(const struct gm_barlow_job *job, int64_t cols,
 void gm_barlow_chain(struct gm_barlow_job *job);
 size_t gm_barlow_chain_workspace(const gm_context *context, int64_t n);
 
-/* dual.c, narrow.c and primal.c: the loss's terms and, if asked for, dL/dz of both sides. The workspace counts what
- * they take besides the job's own. */
+/* dual.c, narrow.c, primal.c and tall.c: the loss's terms and, if asked for, dL/dz of both sides. The workspace counts
+ * what they take besides the job's own. */
 void gm_barlow_dual(struct gm_barlow_job *job);
 size_t gm_barlow_dual_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
 void gm_barlow_narrow(struct gm_barlow_job *job);
 size_t gm_barlow_narrow_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
 void gm_barlow_primal(struct gm_barlow_job *job);
 size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
+
+void gm_barlow_tall(struct gm_barlow_job *job);
+size_t gm_barlow_tall_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients);
+
+/* Columns of the primal form of tall.c: C and its transpose take at most 2 MiB; of fewer columns not all threads would
+ * have a share. */
+enum { GM_BARLOW_TALL_COLS_LEAST = 96, GM_BARLOW_TALL_COLS = 512 };
 
 /* Most rows of the dual form of narrow.c: with 256 rows K_A and K_B fill half of a level-2 cache of 1 MiB. */
 enum { GM_BARLOW_NARROW_ROWS = 256 };

@@ -65,6 +65,14 @@ WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int6
     }
 }
 
+WALK_INLINE void distance_ahead(const void *arg, int64_t row, int64_t col, int store)
+{
+    const struct distance_walk *w = arg;
+    (void)store;
+    vec_prefetch(w->a->z + row * w->a->ldz + col);
+    vec_prefetch(w->b->z + row * w->b->ldz + col);
+}
+
 static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a, const struct gm_barlow_view *b,
                       double *out, const struct gm_barlow_copies *copies)
 {
@@ -73,10 +81,39 @@ static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a
     for (int64_t j = 0; j < cols; j++)
         out[j] = 0;
     for (int64_t i = 0; i < rows; i += STRIP) {
+        const struct walk_part part = {rows, cols, i, gm_min_i64(i + STRIP, rows)};
         clear(&sums, cols);
-        walk(distance_vector, &arg, i, gm_min_i64(i + STRIP, rows), cols, copies != NULL);
+        walk_memory(distance_vector, distance_ahead, &arg, &part, 2, copies != NULL);
         flush(&sums, cols, out);
     }
+}
+
+struct normalize_walk {
+    struct gm_barlow_view view;
+    float *out;
+    int64_t ldo;
+};
+
+WALK_INLINE void normalize_vector(const void *arg, int64_t row, int64_t col, int64_t lanes, int unused)
+{
+    (void)unused;
+    const struct normalize_walk *w = arg;
+    const struct normalization norm = load_normalization(&w->view, col, lanes);
+    walk_store(w->out + row * w->ldo + col, normalized(&w->view, row, col, lanes, &norm), lanes);
+}
+
+WALK_INLINE void normalize_ahead(const void *arg, int64_t row, int64_t col, int unused)
+{
+    (void)unused;
+    const struct normalize_walk *w = arg;
+    vec_prefetch(w->view.z + row * w->view.ldz + col);
+}
+
+static void normalize(int64_t rows, int64_t cols, const struct gm_barlow_view *view, float *out, int64_t ldo)
+{
+    const struct normalize_walk arg = {*view, out, ldo};
+    const struct walk_part part = {rows, cols, 0, rows};
+    walk_memory(normalize_vector, normalize_ahead, &arg, &part, 1, 0);
 }
 
 static void add(int64_t count, const float *x, float *y)
@@ -209,6 +246,40 @@ static void chain(const struct gm_barlow_block *block, const float *a_projection
     vec_stream_end();
 }
 
+WALK_INLINE void finish_vector(const void *arg, int64_t row, int64_t j, int64_t lanes, int stream)
+{
+    const struct gm_barlow_gradient *x = arg;
+    const vec weight = walk_load(x->weight + j, lanes), projection = walk_load(x->projection + j, lanes);
+    const vec own = walk_load(x->own + row * x->ld + j, lanes), other = walk_load(x->other + row * x->ld + j, lanes);
+    const vec g = vec_fma(weight, other, walk_load(x->g + row * x->ldg + j, lanes));
+    const vec dz = vec_mul(walk_load(x->scale + j, lanes), vec_fnma(own, projection, g));
+    walk_put(x->dz + row * x->lddz + j, dz, lanes, stream);
+}
+
+static void finish(int64_t rows, int64_t cols, const struct gm_barlow_gradient *gradient)
+{
+    const struct gm_barlow_gradient x = *gradient; /* known to nobody else, so that it stays in registers */
+    walk(finish_vector, &x, 0, rows, cols, x.stream && walk_may_stream(x.dz, x.lddz));
+    vec_stream_end();
+}
+
+static void squares(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *sum)
+{
+    for (int64_t j = 0; j < cols; j += VEC_LANES) {
+        const int64_t lanes = vec_lanes_left(j, cols);
+        for (int64_t lane = 0; lane < lanes; lane++)
+            sum[j + lane] = 0;
+        for (int64_t first = 0; first < rows; first += STRIP) {
+            vec strip = vec_zero();
+            for (int64_t i = first; i < gm_min_i64(first + STRIP, rows); i++) {
+                const vec value = vec_load_n(x + i * ldx + j, lanes);
+                strip = vec_fma(value, value, strip);
+            }
+            add_to_double(sum + j, strip, lanes);
+        }
+    }
+}
+
 static void row_means(int64_t rows, int64_t cols, const struct gm_barlow_view *a, float *mean, int64_t ldm)
 {
     for (int64_t i = 0; i < rows; i++) {
@@ -228,5 +299,5 @@ static void row_means(int64_t rows, int64_t cols, const struct gm_barlow_view *a
 }
 
 const struct gm_barlow_kernels GM_ENTRY(gm_barlow_f32) = {
-    GM_ISA_TEXT " columns", distances, add, dot, project, chain, row_means,
+    GM_ISA_TEXT " columns", distances, normalize, add, dot, project, chain, finish, squares, row_means,
 };
