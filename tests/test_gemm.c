@@ -22,7 +22,7 @@ static const product shapes[] = {
     {2, 350, 801, true, false, 3, -1, 2},      {40, 20, 1024, false, false, 0, 1, 0},
     {1024, 70, 30, true, false, 0, 2, 1},      {1500, 64, 70, false, false, 1, 1, 0},
     {90, 1024, 100, false, false, 0, 1, 0},    {20, 33, 9000, true, false, 1, 2, -1},
-    {64, 64, 4100, false, true, 0, 1, 0},
+    {64, 64, 4100, false, true, 0, 1, 0},      {103, 100, 99, false, false, 1, 2, -1},
 };
 
 static void run_shapes(product_fill fill)

@@ -108,6 +108,38 @@ static bool is_near(gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int6
            k <= GM_GEMM_NEAR_MOST && m * n > 0;
 }
 
+/* A near product that is worth more than one thread. */
+struct near_product {
+    const struct gm_gemm_kernels *kernels;
+    int64_t chunks, m, n, k;
+    float alpha, beta;
+    const float *a;
+    int64_t lda;
+    const float *b;
+    int64_t ldb;
+    float *c;
+    int64_t ldc;
+};
+
+static void near_chunk(void *arg, int64_t chunk, int worker)
+{
+    (void)worker;
+    const struct near_product *p = arg;
+    const int64_t tiles = gm_gemm_row_tiles(p->m, p->kernels->mr);
+    const int64_t row = gm_gemm_share(p->m, tiles, gm_gemm_share(tiles, p->chunks, chunk));
+    const int64_t end = gm_gemm_share(p->m, tiles, gm_gemm_share(tiles, p->chunks, chunk + 1));
+    if (row < end)
+        p->kernels->multiply_near(end - row, p->n, p->k, p->alpha, p->a + row * p->lda, p->lda, p->b, p->ldb, p->beta,
+                                  p->c + row * p->ldc, p->ldc);
+}
+
+/* Chunks of a few microseconds. */
+static int64_t near_chunks(int64_t m, int64_t n, int64_t k)
+{
+    const int64_t least_chunk_work = 1 << 18;
+    return m * n * k / least_chunk_work;
+}
+
 gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k,
                       float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                       int64_t ldc)
@@ -122,7 +154,14 @@ gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int
     if (status != GM_OK)
         return status;
     if (is_near(ta, tb, m, n, k)) {
-        context->kernels.gemm->multiply_near(m, n, alpha == 0.0f ? 0 : k, alpha, a, lda, b, ldb, beta, c, ldc);
+        const struct gm_gemm_kernels *kernels = context->kernels.gemm;
+        k = alpha == 0.0f ? 0 : k;
+        if (gm_gemm_threads(context, m, n, k) == 1) {
+            kernels->multiply_near(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        } else {
+            struct near_product near = {kernels, near_chunks(m, n, k), m, n, k, alpha, beta, a, lda, b, ldb, c, ldc};
+            gm_parallel(context, near.chunks, near_chunk, &near);
+        }
         return GM_OK;
     }
     const struct gm_gemm_source left = {.transposed = ta == GM_TRANSPOSE, .data = a, .ld = lda};
