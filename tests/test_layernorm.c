@@ -293,6 +293,31 @@ START_TEST(bits_do_not_depend_on_threads)
 }
 END_TEST
 
+/* Results of 32 MiB are written past the caches, unless they are in place. */
+START_TEST(streamed_results_have_the_same_bits)
+{
+    static const norm_layer l = {8192, 1024, 1024, 1, true, true, 0};
+    norm_trial t = create(&l, 5);
+    const size_t bytes = (size_t)t.x.count * sizeof(float);
+    float *copy = malloc(bytes);
+    gm_isa isas[GM_ISA_COUNT];
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        gm_context *context = context_for(isas[i], 2, &t);
+        forward(context, &t, t.x.data, t.y.data);
+        memcpy(copy, t.x.data, bytes);
+        forward(context, &t, copy, copy);
+        ck_assert(test_same_bits(copy, t.y.data, bytes));
+        backward(context, &t, t.dy.data, t.dx.data);
+        memcpy(copy, t.dy.data, bytes);
+        backward(context, &t, copy, copy);
+        ck_assert(test_same_bits(copy, t.dx.data, bytes));
+        gm_context_destroy(context);
+    }
+    free(copy);
+    norm_trial_free(&t);
+}
+END_TEST
+
 START_TEST(not_finite_input_is_reported)
 {
     gm_isa isas[GM_ISA_COUNT];
@@ -386,6 +411,7 @@ int main(void)
     tcase_add_test(tests, gradient_is_the_difference_quotient);
     tcase_add_test(tests, in_place_gives_the_same_bits);
     tcase_add_test(tests, bits_do_not_depend_on_threads);
+    tcase_add_test(tests, streamed_results_have_the_same_bits);
     tcase_add_test(tests, not_finite_input_is_reported);
     tcase_add_test(tests, bad_arguments_return_their_status);
     return test_run(suite);

@@ -6,10 +6,6 @@
 #include "batchnorm/batchnorm.h"
 #include "column_stats/column_stats.h"
 
-/* Elements of a result that are written past the caches: 32 MiB, which few third-level caches could hold for whoever
- * reads it next. */
-enum { STREAMED_ELEMENTS = 1 << 23 };
-
 /* Operands of the parallel loops. Arrays of columns are [groups, cols] unless they say otherwise. */
 struct job {
     const struct gm_batchnorm_kernels *kernels;
@@ -288,7 +284,7 @@ static struct job make_job(gm_context *context, const struct gm_batchnorm_block 
                       .bias = bias,
                       .scale = gm_workspace_take(context, columns),
                       .shift = gm_workspace_take(context, columns)};
-    const bool large = all->rows * all->cols >= STREAMED_ELEMENTS;
+    const bool large = all->rows * all->cols >= GM_STREAMED_ELEMENTS;
     job.all.relu = options->relu;
     job.all.ldmask = mask_ld(all->cols);
     job.all.columns.scale = job.scale;

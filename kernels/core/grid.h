@@ -13,6 +13,10 @@ enum { GM_GRID_COLS = 1024 };
  * not hide the merging of what it leaves. */
 enum { GM_GRID_RECTS = 64, GM_GRID_ELEMENTS_LEAST = 1 << 17, GM_GRID_ELEMENTS_MOST = 1 << 19 };
 
+/* Elements of a result that is written past the caches: 32 MiB, which few third-level caches could hold for whoever
+ * reads it next. */
+enum { GM_STREAMED_ELEMENTS = 1 << 23 };
+
 struct gm_grid {
     int64_t cols, groups;
     int64_t group_rows;           /* rows of one group: no rectangle reaches over two groups */

@@ -2,38 +2,51 @@
 
 #include "layernorm/layernorm.h"
 
-/* Rows of one chunk: 64 KiB of a matrix, so that the backward call's second reading finds it in the second-level
- * cache, but enough rows to make their partial sums of columns small against them. */
-enum { CHUNK_ELEMENTS = 1 << 14, CHUNK_ROWS_LEAST = 32 };
+/* Rows of one chunk: about 64 of them to share among threads, none so small that its start shows. */
+enum { CHUNKS = 64, CHUNK_ELEMENTS = 1 << 14, CHUNK_ROWS_LEAST = 32 };
 
 struct job {
     const struct gm_layernorm_kernels *kernels;
-    int64_t rows, cols, chunk_rows;
-    float eps;
-    bool relu;
-    const float *x, *dy, *weight, *bias;
-    float *out; /* y or dx */
-    int64_t ldx, lddy, ldout;
-    float *saved_out; /* of the forward call, or NULL */
-    const float *saved;
+    struct gm_layernorm_block all;
+    int64_t chunk_rows;
     double *partial_weight, *partial_bias; /* [chunks, cols]; NULL if the sums are not wanted */
+    float *strips;                         /* [chunks, 2 cols] */
     float *dweight, *dbias;
     bool not_finite; /* set atomically */
 };
 
-static int64_t rows_of_chunk(int64_t cols)
+static int64_t rows_of_chunk(int64_t rows, int64_t cols)
 {
-    return gm_max_i64(CHUNK_ROWS_LEAST, CHUNK_ELEMENTS / cols);
+    return gm_max_i64(gm_ceil_div(rows, CHUNKS), gm_max_i64(CHUNK_ROWS_LEAST, CHUNK_ELEMENTS / cols));
+}
+
+static struct gm_layernorm_block block_at(const struct job *job, int64_t chunk)
+{
+    struct gm_layernorm_block b = job->all;
+    const int64_t first = chunk * job->chunk_rows;
+    b.rows = gm_min_i64(job->chunk_rows, b.rows - first);
+    b.x += first * b.ldx;
+    b.out += first * b.ldout;
+    if (b.dy)
+        b.dy += first * b.lddy;
+    if (b.new_saved)
+        b.new_saved += first * GM_LAYERNORM_SAVED;
+    if (b.saved)
+        b.saved += first * GM_LAYERNORM_SAVED;
+    if (job->partial_weight) {
+        b.weight_sum = job->partial_weight + chunk * b.cols;
+        b.bias_sum = job->partial_bias + chunk * b.cols;
+        b.strip = job->strips + chunk * 2 * b.cols;
+    }
+    return b;
 }
 
 static void forward_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     struct job *job = arg;
-    const int64_t first = chunk * job->chunk_rows, rows = gm_min_i64(job->chunk_rows, job->rows - first);
-    float *saved = job->saved_out ? job->saved_out + first * GM_LAYERNORM_SAVED : NULL;
-    if (!job->kernels->forward(rows, job->cols, job->x + first * job->ldx, job->ldx, job->weight, job->bias, job->eps,
-                               job->relu, saved, job->out + first * job->ldout, job->ldout))
+    const struct gm_layernorm_block block = block_at(job, chunk);
+    if (!job->kernels->forward(&block))
         __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
 }
 
@@ -41,15 +54,8 @@ static void backward_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     struct job *job = arg;
-    const int64_t first = chunk * job->chunk_rows, rows = gm_min_i64(job->chunk_rows, job->rows - first);
-    const float *x = job->x + first * job->ldx, *dy = job->dy + first * job->lddy;
-    const float *saved = job->saved + first * GM_LAYERNORM_SAVED;
-    for (int64_t j = 0; job->partial_weight && j < job->cols; j += GM_GRID_COLS)
-        job->kernels->sums(rows, gm_min_i64(GM_GRID_COLS, job->cols - j), dy + j, job->lddy, x + j, job->ldx, job->relu,
-                           saved, job->partial_weight + chunk * job->cols + j,
-                           job->partial_bias + chunk * job->cols + j);
-    if (!job->kernels->gradient(rows, job->cols, dy, job->lddy, x, job->ldx, job->weight, job->relu, saved,
-                                job->out + first * job->ldout, job->ldout))
+    const struct gm_layernorm_block block = block_at(job, chunk);
+    if (!job->kernels->backward(&block))
         __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
 }
 
@@ -58,12 +64,12 @@ static void merge_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const int64_t first = chunk * GM_GRID_COLS, cols = gm_min_i64(GM_GRID_COLS, job->cols - first);
+    const int64_t first = chunk * GM_GRID_COLS, cols = gm_min_i64(GM_GRID_COLS, job->all.cols - first);
     double weight_sum[GM_GRID_COLS] = {0}, bias_sum[GM_GRID_COLS] = {0};
-    for (int64_t slot = 0; slot < gm_ceil_div(job->rows, job->chunk_rows); slot++)
+    for (int64_t slot = 0; slot < gm_ceil_div(job->all.rows, job->chunk_rows); slot++)
         for (int64_t j = 0; j < cols; j++) {
-            weight_sum[j] += job->partial_weight[slot * job->cols + first + j];
-            bias_sum[j] += job->partial_bias[slot * job->cols + first + j];
+            weight_sum[j] += job->partial_weight[slot * job->all.cols + first + j];
+            bias_sum[j] += job->partial_bias[slot * job->all.cols + first + j];
         }
     for (int64_t j = 0; j < cols; j++) {
         job->dweight[first + j] = (float)weight_sum[j];
@@ -91,8 +97,8 @@ size_t gm_layernorm_f32_workspace(const gm_context *context, int64_t rows, int64
     (void)context;
     if (rows < 1 || cols < 1)
         return 0;
-    const int64_t chunks = gm_ceil_div(rows, rows_of_chunk(cols));
-    return 2 * gm_workspace_bytes((size_t)(chunks * cols) * sizeof(double));
+    const int64_t chunks = gm_ceil_div(rows, rows_of_chunk(rows, cols));
+    return 3 * gm_workspace_bytes((size_t)(chunks * cols) * sizeof(double));
 }
 
 gm_status gm_layernorm_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
@@ -110,18 +116,19 @@ gm_status gm_layernorm_forward_f32(gm_context *context, int64_t rows, int64_t co
     if (rows == 0 || cols == 0)
         return GM_OK;
     struct job job = {.kernels = context->kernels.layernorm,
-                      .rows = rows,
-                      .cols = cols,
-                      .chunk_rows = rows_of_chunk(cols),
-                      .eps = options->eps,
-                      .relu = options->relu,
-                      .x = x,
-                      .ldx = ldx,
-                      .weight = weight,
-                      .bias = bias,
-                      .saved_out = saved,
-                      .out = y,
-                      .ldout = ldy};
+                      .chunk_rows = rows_of_chunk(rows, cols),
+                      .all = {.rows = rows,
+                              .cols = cols,
+                              .eps = options->eps,
+                              .relu = options->relu,
+                              .stream = rows * cols >= GM_STREAMED_ELEMENTS && y != x,
+                              .x = x,
+                              .ldx = ldx,
+                              .weight = weight,
+                              .bias = bias,
+                              .new_saved = saved,
+                              .out = y,
+                              .ldout = ldy}};
     gm_parallel(context, gm_ceil_div(rows, job.chunk_rows), forward_chunk, &job);
     return job.not_finite ? GM_NOT_FINITE : GM_OK;
 }
@@ -159,24 +166,27 @@ gm_status gm_layernorm_backward_f32(gm_context *context, int64_t rows, int64_t c
 
     const size_t mark = gm_workspace_mark(context);
     struct job job = {.kernels = context->kernels.layernorm,
-                      .rows = rows,
-                      .cols = cols,
-                      .chunk_rows = rows_of_chunk(cols),
-                      .relu = options->relu,
-                      .x = x,
-                      .ldx = ldx,
-                      .dy = dy,
-                      .lddy = lddy,
-                      .weight = weight,
-                      .out = dx,
-                      .ldout = lddx,
-                      .saved = saved,
+                      .chunk_rows = rows_of_chunk(rows, cols),
+                      .all = {.rows = rows,
+                              .cols = cols,
+                              .relu = options->relu,
+                              .stream = rows * cols >= GM_STREAMED_ELEMENTS && dx != dy,
+                              .x = x,
+                              .ldx = ldx,
+                              .dy = dy,
+                              .lddy = lddy,
+                              .weight = weight,
+                              .saved = saved,
+                              .out = dx,
+                              .ldout = lddx},
                       .dweight = dweight,
                       .dbias = dbias};
     const int64_t chunks = gm_ceil_div(rows, job.chunk_rows);
     if (dweight) {
-        job.partial_weight = gm_workspace_take(context, (size_t)(chunks * cols) * sizeof(double));
-        job.partial_bias = gm_workspace_take(context, (size_t)(chunks * cols) * sizeof(double));
+        const size_t bytes = (size_t)(chunks * cols) * sizeof(double);
+        job.partial_weight = gm_workspace_take(context, bytes);
+        job.partial_bias = gm_workspace_take(context, bytes);
+        job.strips = gm_workspace_take(context, bytes);
     }
     gm_parallel(context, chunks, backward_chunk, &job);
     if (dweight)

@@ -1,4 +1,5 @@
 /* The kernels of one block of rows. Compiled once per instruction set. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -8,13 +9,35 @@
 /* Rows summed in float before the sums go to double. */
 enum { STRIP = 32 };
 
-/* One row at work: its pointers, and its statistics in all lanes. */
-struct row {
-    const float *x, *dy, *weight, *bias;
-    vec mean, mean_low, inverse_std;
-    bool relu;
-    float shift[VEC_LANES];
+/* Rows that go through each step together, so that none waits for another's reductions: no more than 4 KiB of their
+ * operands, for reading and writing to alternate often. */
+enum { BATCH = 16, BATCH_FLOATS = 1024 };
+
+/* Columns after which the forward call turns from writing a row to reading the next. */
+enum { PIECE = 1024 };
+
+struct batch {
+    int64_t first, rows;
 };
+
+static struct batch batch_from(int64_t first, const struct gm_layernorm_block *b, int64_t operands)
+{
+    const int64_t most = BATCH_FLOATS / (operands * b->cols), rows = most < 1 ? 1 : most > BATCH ? BATCH : most;
+    return (struct batch){first, rows < b->rows - first ? rows : b->rows - first};
+}
+
+/* The row to ask for while row i is at work: so far ahead as a walk asks, and beyond the batch. */
+WALK_INLINE int64_t later_row(const struct gm_layernorm_block *b, int64_t i, const struct batch *batch)
+{
+    const int64_t later = i + batch->rows + 1 + (WALK_AHEAD_FLOATS - 1) / b->cols;
+    return later < b->rows ? later : b->rows - 1;
+}
+
+WALK_INLINE void ask(const float *later, int64_t j)
+{
+    if ((int)VEC_LANES >= (int)WALK_LINE || j % WALK_LINE == 0)
+        vec_prefetch(later + j);
+}
 
 WALK_INLINE vec rectified(const float *x, int64_t lanes, bool relu)
 {
@@ -22,158 +45,291 @@ WALK_INLINE vec rectified(const float *x, int64_t lanes, bool relu)
     return relu ? vec_max(vec_zero(), v) : v;
 }
 
-WALK_INLINE vec normalised(const struct row *row, int64_t j, int64_t lanes)
+/* The statistics of a row in all lanes: a = (z - mean) inverse_std + low. */
+struct statistics {
+    vec mean, inverse_std, low;
+};
+
+WALK_INLINE struct statistics statistics_at(const float *saved)
 {
-    const vec z = rectified(row->x + j, lanes, row->relu);
-    return vec_mul(vec_sub(vec_sub(z, row->mean), row->mean_low), row->inverse_std);
+    return (struct statistics){vec_set(saved[0]), vec_set(saved[2]), vec_set(-saved[1] * saved[2])};
 }
 
-WALK_INLINE void value_terms(const void *arg, int64_t j, int64_t lanes, vec *sum, vec *unused)
+WALK_INLINE vec normalised(const struct statistics *s, vec z)
 {
-    const struct row *row = arg;
+    return vec_fma(vec_sub(z, s->mean), s->inverse_std, s->low);
+}
+
+struct moments {
+    const float *x, *later;
+    vec shift;
+};
+
+WALK_INLINE struct moments moments_at(const struct gm_layernorm_block *b, const struct batch *batch, int64_t r)
+{
+    const int64_t i = batch->first + r;
+    return (struct moments){b->x + i * b->ldx, b->x + later_row(b, i, batch) * b->ldx, vec_zero()};
+}
+
+WALK_INLINE void value_terms(const void *arg, int64_t j, int64_t lanes, int relu, vec *sum, vec *unused)
+{
+    const struct moments *m = arg;
     (void)unused;
-    *sum = vec_add(*sum, rectified(row->x + j, lanes, row->relu));
+    *sum = vec_add(*sum, rectified(m->x + j, lanes, relu));
 }
 
-/* The shift is read like the values, so that it is 0 in the lanes beyond. */
-WALK_INLINE void deviation_terms(const void *arg, int64_t j, int64_t lanes, vec *sum, vec *squares)
+WALK_INLINE void deviation_terms(const void *arg, int64_t j, int64_t lanes, int relu, vec *sum, vec *squares)
 {
-    const struct row *row = arg;
-    const vec d = vec_sub(rectified(row->x + j, lanes, row->relu), walk_load(row->shift, lanes));
+    const struct moments *m = arg;
+    vec d = vec_sub(rectified(m->x + j, lanes, relu), m->shift);
+    if (lanes != VEC_LANES)
+        d = vec_keep((1u << lanes) - 1, d);
+    ask(m->later, j);
     *sum = vec_add(*sum, d);
     *squares = vec_fma(d, d, *squares);
 }
 
-/* Around the mean as a float sum gives it, deviations are small enough for both moments to be exact to a few units. */
-static bool find_statistics(struct row *row, int64_t cols, float eps, float statistics[GM_LAYERNORM_SAVED])
+/* Mean and sum of squared deviations of the pieces so far, of each row of a batch. */
+struct sums {
+    double mean[BATCH], squares[BATCH];
+};
+
+/* Adds columns [first, last) by Chan, Golub and LeVeque's merge. Around the mean of the piece as a float sum gives it,
+ * deviations are small enough for both moments to be exact to a few units; the second reading is of the first-level
+ * cache. */
+WALK_INLINE void add_piece(const struct gm_layernorm_block *b, const struct batch *batch, int64_t first, int64_t last,
+                           bool relu, struct sums *sums)
 {
-    double sums[2];
-    walk_sums(value_terms, row, cols, sums);
-    const float shift = (float)(sums[0] / (double)cols);
-    for (int lane = 0; lane < VEC_LANES; lane++)
-        row->shift[lane] = shift;
-    walk_sums(deviation_terms, row, cols, sums);
-    const double offset = sums[0] / (double)cols, mean = (double)shift + offset;
-    const double variance = sums[1] / (double)cols - offset * offset;
-    statistics[0] = (float)mean;
-    statistics[1] = (float)(mean - (double)statistics[0]);
-    statistics[2] = (float)(1 / sqrt((variance < 0 ? 0 : variance) + (double)eps));
-    return isfinite(statistics[0]) && isfinite(statistics[2]);
+    const double share = 1 / (double)(last - first), weight = (double)(last - first) / (double)last;
+    double sum[BATCH], squares[BATCH];
+    float shift[BATCH];
+    for (int64_t r = 0; r < batch->rows; r++) {
+        const struct moments m = moments_at(b, batch, r);
+        sum[r] = 0;
+        walk_sums(value_terms, &m, first, last, relu, 1, &sum[r]);
+        shift[r] = (float)(sum[r] * share);
+    }
+    for (int64_t r = 0; r < batch->rows; r++) {
+        struct moments m = moments_at(b, batch, r);
+        double both[2] = {0, 0};
+        m.shift = vec_set(shift[r]);
+        walk_sums(deviation_terms, &m, first, last, relu, 2, both);
+        sum[r] = both[0];
+        squares[r] = both[1];
+    }
+    for (int64_t r = 0; r < batch->rows; r++) {
+        const double offset = sum[r] * share, around = squares[r] - sum[r] * offset;
+        const double before = first == 0 ? 0 : sums->mean[r], delta = (double)shift[r] + offset - before;
+        sums->squares[r] =
+            (first == 0 ? 0 : sums->squares[r] + delta * delta * (double)first * weight) + (around < 0 ? 0 : around);
+        sums->mean[r] = before + delta * weight;
+    }
 }
 
-static void use_statistics(struct row *row, const float statistics[GM_LAYERNORM_SAVED])
+WALK_INLINE bool find_statistics(const struct gm_layernorm_block *b, const struct batch *batch, const struct sums *sums,
+                                 float *statistics)
 {
-    row->mean = vec_set(statistics[0]);
-    row->mean_low = vec_set(statistics[1]);
-    row->inverse_std = vec_set(statistics[2]);
-}
-
-WALK_INLINE void write_vector(const struct row *row, int64_t j, int64_t lanes, float *y)
-{
-    vec v = normalised(row, j, lanes);
-    if (row->weight)
-        v = vec_fma(v, walk_load(row->weight + j, lanes), walk_load(row->bias + j, lanes));
-    walk_store(y + j, v, lanes);
-}
-
-static bool forward(int64_t rows, int64_t cols, const float *x, int64_t ldx, const float *weight, const float *bias,
-                    float eps, bool relu, float *saved, float *y, int64_t ldy)
-{
+    const double share = 1 / (double)b->cols;
     bool finite = true;
-    for (int64_t i = 0; i < rows; i++) {
-        struct row row = {.x = x + i * ldx, .weight = weight, .bias = bias, .relu = relu};
-        float unsaved[GM_LAYERNORM_SAVED], *statistics = saved ? saved + i * GM_LAYERNORM_SAVED : unsaved;
-        finite &= find_statistics(&row, cols, eps, statistics);
-        use_statistics(&row, statistics);
-        int64_t j = 0;
-        for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            write_vector(&row, j, VEC_LANES, y + i * ldy);
-        if (j < cols)
-            write_vector(&row, j, cols - j, y + i * ldy);
+    for (int64_t r = 0; r < batch->rows; r++) {
+        float *s = statistics + r * GM_LAYERNORM_SAVED;
+        s[0] = (float)sums->mean[r];
+        s[1] = (float)(sums->mean[r] - (double)s[0]);
+        s[2] = (float)(1 / sqrt(sums->squares[r] * share + (double)b->eps));
+        finite &= fabsf(s[0]) <= FLT_MAX && fabsf(s[2]) <= FLT_MAX;
     }
     return finite;
 }
 
-struct sums_operands {
-    const float *x, *dy;
-    int64_t ldx, lddy;
-    const float *saved;
-    float *weight_sum, *bias_sum;
+struct result {
+    const float *x, *weight, *bias;
+    float *y;
+    struct statistics statistics;
 };
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int relu)
+WALK_INLINE void write_vector(const struct result *w, int64_t j, int64_t lanes, bool relu, bool stream)
 {
-    const struct sums_operands *o = arg;
-    vec weight_sum = walk_load(o->weight_sum + j, lanes), bias_sum = walk_load(o->bias_sum + j, lanes);
-    const float *statistics = o->saved + i * GM_LAYERNORM_SAVED;
-    const vec z = rectified(o->x + i * o->ldx + j, lanes, relu), dy = walk_load(o->dy + i * o->lddy + j, lanes);
-    const vec d = vec_sub(vec_sub(z, vec_set(statistics[0])), vec_set(statistics[1]));
-    weight_sum = vec_fma(dy, vec_mul(d, vec_set(statistics[2])), weight_sum);
-    bias_sum = vec_add(bias_sum, dy);
-    walk_store(o->weight_sum + j, weight_sum, lanes);
-    walk_store(o->bias_sum + j, bias_sum, lanes);
+    vec v = normalised(&w->statistics, rectified(w->x + j, lanes, relu));
+    if (w->weight)
+        v = vec_fma(v, walk_load(w->weight + j, lanes), walk_load(w->bias + j, lanes));
+    walk_put(w->y + j, v, lanes, stream);
 }
 
-static void sums(int64_t rows, int64_t cols, const float *dy, int64_t lddy, const float *x, int64_t ldx, bool relu,
-                 const float *saved, double *weight_sum, double *bias_sum)
+WALK_INLINE void write_piece(const struct gm_layernorm_block *b, const struct batch *batch, const float *statistics,
+                             int64_t first, int64_t last, bool relu, bool stream)
 {
-    float strip_weight[GM_GRID_COLS], strip_bias[GM_GRID_COLS];
-    const struct sums_operands o = {x, dy, ldx, lddy, saved, strip_weight, strip_bias};
-    memset(weight_sum, 0, (size_t)cols * sizeof *weight_sum);
-    memset(bias_sum, 0, (size_t)cols * sizeof *bias_sum);
-    for (int64_t i = 0; i < rows; i += STRIP) {
-        memset(strip_weight, 0, (size_t)cols * sizeof *strip_weight);
-        memset(strip_bias, 0, (size_t)cols * sizeof *strip_bias);
-        walk(sum_vector, &o, i, rows - i < STRIP ? rows : i + STRIP, cols, relu);
-        for (int64_t j = 0; j < cols; j++) {
-            weight_sum[j] += (double)strip_weight[j];
-            bias_sum[j] += (double)strip_bias[j];
-        }
+    for (int64_t r = 0; r < batch->rows; r++) {
+        const int64_t i = batch->first + r;
+        const struct result w = {b->x + i * b->ldx, b->weight, b->bias, b->out + i * b->ldout,
+                                 statistics_at(statistics + r * GM_LAYERNORM_SAVED)};
+        int64_t j = first;
+        for (; j + VEC_LANES <= last; j += VEC_LANES)
+            write_vector(&w, j, VEC_LANES, relu, stream);
+        if (j < last)
+            write_vector(&w, j, last - j, relu, stream);
     }
 }
 
-WALK_INLINE vec weighted(const struct row *row, int64_t j, int64_t lanes)
+static int64_t piece_end(int64_t first, int64_t cols)
 {
-    const vec dy = walk_load(row->dy + j, lanes);
-    return row->weight ? vec_mul(dy, walk_load(row->weight + j, lanes)) : dy;
+    return first + PIECE < cols ? first + PIECE : cols;
+}
+
+/* A batch is written while the next one is read for its sums. */
+WALK_INLINE bool forward_as(const struct gm_layernorm_block *b, bool relu, bool stream)
+{
+    struct sums sums;
+    bool finite = true;
+    struct batch batch = batch_from(0, b, 1), next;
+    for (int64_t first = 0; first < b->cols; first += PIECE)
+        add_piece(b, &batch, first, piece_end(first, b->cols), relu, &sums);
+    for (; batch.rows > 0; batch = next) {
+        float unsaved[BATCH * GM_LAYERNORM_SAVED];
+        float *statistics = b->new_saved ? b->new_saved + batch.first * GM_LAYERNORM_SAVED : unsaved;
+        next = batch_from(batch.first + batch.rows, b, 1);
+        finite &= find_statistics(b, &batch, &sums, statistics);
+        for (int64_t first = 0; first < b->cols; first += PIECE) {
+            const int64_t last = piece_end(first, b->cols);
+            write_piece(b, &batch, statistics, first, last, relu, stream);
+            add_piece(b, &next, first, last, relu, &sums);
+        }
+    }
+    return finite;
+}
+
+/* A loop for each of the forms. */
+static bool forward(const struct gm_layernorm_block *block)
+{
+    const struct gm_layernorm_block b = *block; /* known to nobody else, so that it stays in registers */
+    if (!b.stream || !walk_may_stream(b.out, b.ldout))
+        return b.relu ? forward_as(&b, true, false) : forward_as(&b, false, false);
+    const bool finite = b.relu ? forward_as(&b, true, true) : forward_as(&b, false, true);
+    vec_stream_end();
+    return finite;
+}
+
+struct gradient {
+    const float *x, *dy, *later_x, *later_dy, *weight;
+    struct statistics statistics;
+    float *strip_weight, *strip_bias; /* or NULL */
+    float *dx;
+    vec mean_h, mean_ha;
+};
+
+WALK_INLINE struct gradient gradient_at(const struct gm_layernorm_block *b, const struct batch *batch, int64_t r)
+{
+    const int64_t i = batch->first + r, later = later_row(b, i, batch);
+    return (struct gradient){.x = b->x + i * b->ldx,
+                             .dy = b->dy + i * b->lddy,
+                             .later_x = b->x + later * b->ldx,
+                             .later_dy = b->dy + later * b->lddy,
+                             .weight = b->weight,
+                             .statistics = statistics_at(b->saved + i * GM_LAYERNORM_SAVED),
+                             .strip_weight = b->strip,
+                             .strip_bias = b->strip ? b->strip + b->cols : NULL,
+                             .dx = b->out + i * b->ldout};
+}
+
+WALK_INLINE vec weighted(const struct gradient *g, int64_t j, vec dy, int64_t lanes)
+{
+    return g->weight ? vec_mul(dy, walk_load(g->weight + j, lanes)) : dy;
 }
 
 /* Lanes beyond add 0, for dy is 0 there. */
-WALK_INLINE void gradient_terms(const void *arg, int64_t j, int64_t lanes, vec *sum, vec *dot)
+WALK_INLINE void gradient_terms(const void *arg, int64_t j, int64_t lanes, int relu, vec *sum, vec *dot)
 {
-    const struct row *row = arg;
-    const vec h = weighted(row, j, lanes);
+    const struct gradient *g = arg;
+    ask(g->later_x, j);
+    ask(g->later_dy, j);
+    const vec a = normalised(&g->statistics, rectified(g->x + j, lanes, relu));
+    const vec dy = walk_load(g->dy + j, lanes), h = weighted(g, j, dy, lanes);
     *sum = vec_add(*sum, h);
-    *dot = vec_fma(h, normalised(row, j, lanes), *dot);
+    *dot = vec_fma(h, a, *dot);
+    if (g->strip_weight) {
+        walk_store(g->strip_weight + j, vec_fma(dy, a, walk_load(g->strip_weight + j, lanes)), lanes);
+        walk_store(g->strip_bias + j, vec_add(dy, walk_load(g->strip_bias + j, lanes)), lanes);
+    }
 }
 
-WALK_INLINE void gradient_vector(const struct row *row, int64_t j, int64_t lanes, vec mean_h, vec mean_ha, float *dx)
+WALK_INLINE void gradient_vector(const struct gradient *g, int64_t j, int64_t lanes, bool relu, bool stream)
 {
-    const vec around = vec_sub(weighted(row, j, lanes), mean_h);
-    vec v = vec_mul(row->inverse_std, vec_fnma(normalised(row, j, lanes), mean_ha, around));
-    if (row->relu)
-        v = vec_select_gt(walk_load(row->x + j, lanes), vec_zero(), v, vec_zero());
-    walk_store(dx + j, v, lanes);
+    ask(g->later_x, j);
+    ask(g->later_dy, j);
+    const vec x = walk_load(g->x + j, lanes), z = relu ? vec_max(vec_zero(), x) : x;
+    const vec around = vec_sub(weighted(g, j, walk_load(g->dy + j, lanes), lanes), g->mean_h);
+    vec v = vec_mul(g->statistics.inverse_std, vec_fnma(normalised(&g->statistics, z), g->mean_ha, around));
+    if (relu)
+        v = vec_select_gt(x, vec_zero(), v, vec_zero());
+    walk_put(g->dx + j, v, lanes, stream);
 }
 
-static bool gradient(int64_t rows, int64_t cols, const float *dy, int64_t lddy, const float *x, int64_t ldx,
-                     const float *weight, bool relu, const float *saved, float *dx, int64_t lddx)
+/* The gradient of a batch, and its share of the columns' sums in the strips. */
+WALK_INLINE bool backward_batch(const struct gm_layernorm_block *b, const struct batch *batch, bool relu, bool stream)
 {
+    const double share = 1 / (double)b->cols;
+    float mean_h[BATCH], mean_ha[BATCH];
     bool finite = true;
-    for (int64_t i = 0; i < rows; i++) {
-        struct row row = {.x = x + i * ldx, .dy = dy + i * lddy, .weight = weight, .relu = relu};
-        double h[2];
-        use_statistics(&row, saved + i * GM_LAYERNORM_SAVED);
-        walk_sums(gradient_terms, &row, cols, h);
-        const float mean_h = (float)(h[0] / (double)cols), mean_ha = (float)(h[1] / (double)cols);
-        finite &= isfinite(mean_h) && isfinite(mean_ha);
+    for (int64_t r = 0; r < batch->rows; r++) {
+        const struct gradient g = gradient_at(b, batch, r);
+        double sums[2] = {0, 0};
+        walk_sums(gradient_terms, &g, 0, b->cols, relu, 2, sums);
+        mean_h[r] = (float)(sums[0] * share);
+        mean_ha[r] = (float)(sums[1] * share);
+        finite &= isfinite(mean_h[r]) && isfinite(mean_ha[r]);
+    }
+    for (int64_t r = 0; r < batch->rows; r++) {
+        struct gradient g = gradient_at(b, batch, r);
         int64_t j = 0;
-        for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            gradient_vector(&row, j, VEC_LANES, vec_set(mean_h), vec_set(mean_ha), dx + i * lddx);
-        if (j < cols)
-            gradient_vector(&row, j, cols - j, vec_set(mean_h), vec_set(mean_ha), dx + i * lddx);
+        g.mean_h = vec_set(mean_h[r]);
+        g.mean_ha = vec_set(mean_ha[r]);
+        for (; j + VEC_LANES <= b->cols; j += VEC_LANES)
+            gradient_vector(&g, j, VEC_LANES, relu, stream);
+        if (j < b->cols)
+            gradient_vector(&g, j, b->cols - j, relu, stream);
     }
     return finite;
 }
 
-const struct gm_layernorm_kernels GM_ENTRY(gm_layernorm_f32) = {GM_ISA_TEXT " row by row", forward, sums, gradient};
+/* Moves the strips' sums to those in double. */
+static void flush(const struct gm_layernorm_block *b)
+{
+    for (int64_t j = 0; j < b->cols; j++) {
+        b->weight_sum[j] += (double)b->strip[j];
+        b->bias_sum[j] += (double)b->strip[b->cols + j];
+    }
+    memset(b->strip, 0, 2 * (size_t)b->cols * sizeof *b->strip);
+}
+
+WALK_INLINE bool backward_as(const struct gm_layernorm_block *b, bool relu, bool stream)
+{
+    bool finite = true;
+    int64_t unflushed = 0;
+    for (struct batch batch = batch_from(0, b, 2); batch.rows > 0; batch = batch_from(batch.first + batch.rows, b, 2)) {
+        if (b->strip && unflushed + batch.rows > STRIP) {
+            flush(b);
+            unflushed = 0;
+        }
+        finite &= backward_batch(b, &batch, relu, stream);
+        unflushed += batch.rows;
+    }
+    if (b->strip)
+        flush(b);
+    return finite;
+}
+
+static bool backward(const struct gm_layernorm_block *block)
+{
+    const struct gm_layernorm_block b = *block;
+    if (b.strip) {
+        memset(b.weight_sum, 0, (size_t)b.cols * sizeof *b.weight_sum);
+        memset(b.bias_sum, 0, (size_t)b.cols * sizeof *b.bias_sum);
+        memset(b.strip, 0, 2 * (size_t)b.cols * sizeof *b.strip);
+    }
+    if (!b.stream || !walk_may_stream(b.out, b.ldout))
+        return b.relu ? backward_as(&b, true, false) : backward_as(&b, false, false);
+    const bool finite = b.relu ? backward_as(&b, true, true) : backward_as(&b, false, true);
+    vec_stream_end();
+    return finite;
+}
+
+const struct gm_layernorm_kernels GM_ENTRY(gm_layernorm_f32) = {GM_ISA_TEXT " row by row", forward, backward};

@@ -60,9 +60,10 @@ struct square_operands {
     vec weight_decay;
 };
 
-WALK_INLINE void square_terms(const void *arg, int64_t i, int64_t lanes, vec *pp, vec *gg)
+WALK_INLINE void square_terms(const void *arg, int64_t i, int64_t lanes, int unused, vec *pp, vec *gg)
 {
     const struct square_operands *o = arg;
+    (void)unused;
     const vec x = walk_load(o->p + i, lanes), g = vec_fma(o->weight_decay, x, walk_load(o->gradient + i, lanes));
     *pp = vec_fma(x, x, *pp);
     *gg = vec_fma(g, g, *gg);
@@ -71,7 +72,8 @@ WALK_INLINE void square_terms(const void *arg, int64_t i, int64_t lanes, vec *pp
 static void squares_range(int64_t count, const float *p, const float *gradient, float weight_decay, double sums[2])
 {
     const struct square_operands o = {p, gradient, vec_set(weight_decay)};
-    walk_sums(square_terms, &o, count, sums);
+    sums[0] = sums[1] = 0;
+    walk_sums(square_terms, &o, 0, count, 0, 2, sums);
 }
 
 const struct gm_optimizer_kernels GM_ENTRY(gm_optimizer_f32) = {GM_ISA_TEXT " one pass", momentum_range, adam_range,

@@ -131,31 +131,32 @@ WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_
     walk_memory(vector, NULL, arg, &part, 2, form);
 }
 
-/* Adds the terms of `lanes` elements from j, of which only lanes (where whole) is a constant, to two sums. Lanes beyond
- * must add 0. */
-typedef void (*walk_terms)(const void *arg, int64_t j, int64_t lanes, vec *first, vec *second);
+/* Adds the terms of `lanes` elements from j, of which only lanes (where whole) and form are constants, to one or two
+ * sums. Lanes beyond must add 0. */
+typedef void (*walk_terms)(const void *arg, int64_t j, int64_t lanes, int form, vec *first, vec *second);
 
 /* Vectors with sums of their own, to hide the latency of an addition, and how often each adds in float before its sum
  * goes to double: the rounding of 32 terms stays near sqrt(32)/2 units. */
 enum { WALK_SUMS = 4, WALK_STRIP = 32 };
 
-/* Two sums over a row of `cols` elements, the same for the same cols and instruction set. */
-WALK_INLINE void walk_sums(walk_terms terms, const void *arg, int64_t cols, double sums[2])
+/* Adds elements [first, last) to one sum or two, a constant: in the same order for the same range and instruction set.
+ */
+WALK_INLINE void walk_sums(walk_terms terms, const void *arg, int64_t first, int64_t last, int form, int count,
+                           double *sums)
 {
-    sums[0] = sums[1] = 0;
-    int64_t j = 0;
-    while (j < cols) {
-        vec first[WALK_SUMS], second[WALK_SUMS];
+    int64_t j = first;
+    while (j < last) {
+        vec sum[2][WALK_SUMS];
         for (int s = 0; s < WALK_SUMS; s++)
-            first[s] = second[s] = vec_zero();
+            sum[0][s] = sum[1][s] = vec_zero();
         int step = 0;
-        for (; step < WALK_STRIP && j + WALK_SUMS * VEC_LANES <= cols; step++, j += WALK_SUMS * VEC_LANES)
+        for (; step < WALK_STRIP && j + WALK_SUMS * VEC_LANES <= last; step++, j += WALK_SUMS * VEC_LANES)
             for (int s = 0; s < WALK_SUMS; s++)
-                terms(arg, j + s * VEC_LANES, VEC_LANES, &first[s], &second[s]);
-        for (; step < WALK_STRIP && j < cols; step++, j += VEC_LANES)
-            terms(arg, j, vec_lanes_left(j, cols), &first[0], &second[0]);
-        sums[0] += vec_sum_double(vec_add(vec_add(first[0], first[1]), vec_add(first[2], first[3])));
-        sums[1] += vec_sum_double(vec_add(vec_add(second[0], second[1]), vec_add(second[2], second[3])));
+                terms(arg, j + s * VEC_LANES, VEC_LANES, form, &sum[0][s], &sum[1][s]);
+        for (; step < WALK_STRIP && j < last; step++, j += VEC_LANES)
+            terms(arg, j, vec_lanes_left(j, last), form, &sum[0][0], &sum[1][0]);
+        for (int k = 0; k < count; k++)
+            sums[k] += vec_sum_double(vec_add(vec_add(sum[k][0], sum[k][1]), vec_add(sum[k][2], sum[k][3])));
     }
 }
 
