@@ -20,6 +20,11 @@ CALLS = [
     Call("syrk", "N T 64 64 512", 1.1),
     Call("syrk", "T N 256 256 1024", 1.5),
     Call("syrk", "N T 1024 1024 1024", 1.5),
+    Call("fused", "N T 64 64 64", 1.0),
+    Call("fused", "N T 512 512 512", 1.0),
+    Call("fused", "N T 1024 512 784", 1.0),
+    Call("fused", "N N 12544 64 64", 1.0),
+    Call("fused", "N N 50176 256 64", 1.0),
 ]
 
 

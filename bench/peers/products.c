@@ -4,6 +4,7 @@
 
 #include "support/operands.h"
 
+#include <gemel/bias_relu.h>
 #include <gemel/gemm.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ typedef struct product {
     gm_context *context;
     gm_transpose ta, tb;
     int64_t m, n, k, lda, ldb;
-    float *a, *b, *c;
+    float *a, *b, *c, *bias;
     gm_status (*run)(const struct product *p);
     double last;
 } product;
@@ -29,17 +30,35 @@ static gm_status syrk_instead(const product *p)
     return gm_gemm_f32(p->context, p->ta, p->tb, p->m, p->m, p->k, 1.0f, p->a, p->lda, p->a, p->lda, 0.0f, p->c, p->n);
 }
 
+static gm_status fused(const product *p)
+{
+    gm_gemm_options options = gm_gemm_default_options();
+    options.bias = p->bias;
+    options.relu = true;
+    return gm_gemm_fused_f32(p->context, p->ta, p->tb, p->m, p->n, p->k, 1.0f, p->a, p->lda, p->b, p->ldb, 0.0f, p->c,
+                             p->n, &options);
+}
+
+static gm_status fused_instead(const product *p)
+{
+    const gm_status status =
+        gm_gemm_f32(p->context, p->ta, p->tb, p->m, p->n, p->k, 1.0f, p->a, p->lda, p->b, p->ldb, 0.0f, p->c, p->n);
+    return status != GM_OK ? status
+                           : gm_bias_relu_forward_f32(p->context, p->m, p->n, p->c, p->n, p->bias, true, p->c, p->n);
+}
+
 static const struct {
     const char *name;
     gm_status (*call)(const product *p);
     gm_status (*instead)(const product *p);
 } products[] = {
     {"syrk", syrk, syrk_instead},
+    {"fused", fused, fused_instead},
 };
 
 static void release(product *p)
 {
-    free(p->a), free(p->b), free(p->c);
+    free(p->a), free(p->b), free(p->c), free(p->bias);
     gm_context_destroy(p->context);
     *p = (product){0};
 }
@@ -64,6 +83,7 @@ static void prepare(product *p, const char *request)
     p->a = bench_floats(p->m * p->k, 1);
     p->b = bench_floats(p->k * p->n, 2);
     p->c = bench_floats(p->m * p->n, 3);
+    p->bias = bench_floats(p->n, 4);
 }
 
 static void run(void *arg)

@@ -24,6 +24,32 @@ GM_API gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose 
 GM_API size_t gm_gemm_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n,
                                     int64_t k);
 
+/* What becomes of X = alpha op(A) op(B) + beta C, column by column, before it leaves the caches: C_ij = f(scale_j X_ij
+ * + bias_j), f being max(0, .) with relu. */
+typedef struct gm_gemm_options {
+    size_t size;        /* sizeof(gm_gemm_options) */
+    const float *scale; /* [n], or NULL for 1 */
+    const float *bias;  /* [n], or NULL for 0 */
+    bool relu;          /* keeps NaN */
+    float *column_sums; /* [n], or NULL: becomes sum_i C_ij, with an error below 64 u sum_i |C_ij| */
+} gm_gemm_options;
+
+static inline gm_gemm_options gm_gemm_default_options(void)
+{
+    gm_gemm_options options = {sizeof(gm_gemm_options), NULL, NULL, false, NULL};
+    return options;
+}
+
+/* gm_gemm_f32() and what the options say, with the bits of gm_gemm_f32() followed by gm_bias_relu_forward_f32() where
+ * there is no scale. options: NULL for gm_gemm_f32(). The options' arrays overlap neither C nor each other. */
+GM_API gm_status gm_gemm_fused_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n,
+                                   int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                                   float beta, float *c, int64_t ldc, const gm_gemm_options *options);
+
+/* Bytes of workspace that the call above needs: m n / 16 more than gm_gemm_f32() where columns are summed. */
+GM_API size_t gm_gemm_fused_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m,
+                                          int64_t n, int64_t k, const gm_gemm_options *options);
+
 /* C = alpha A A^T + beta C, or alpha A^T A + beta C with GM_TRANSPOSE; A is stored as [m, k], or as [k, m], C is [m,
  * m]. Half the arithmetic of gm_gemm_f32() with the same bits. C is read on and below the diagonal, and written
  * everywhere: the result is symmetric bit for bit. Otherwise as gm_gemm_f32(). */

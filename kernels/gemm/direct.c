@@ -15,8 +15,9 @@ struct direct {
     const struct gm_gemm_kernels *kernels;
     const struct gm_gemm_product *product;
     bool pack_a;
-    int64_t parts, depth_blocks;   /* of k, of a part */
-    int64_t row_tiles, row_chunks; /* tiles are equally high but for one row */
+    int64_t parts, depth_blocks;    /* of k, of a part */
+    int64_t row_grain;              /* rows are cut at multiples of it; at borders of tiles if it is 1 */
+    int64_t row_pieces, row_chunks; /* tiles, which are equally high but for one row, or grains */
     int64_t panels, col_chunks;
     int64_t packed_a, panel; /* floats of each worker */
     float *partial;          /* [parts, m, n] if there are several parts */
@@ -47,25 +48,26 @@ static int64_t panel_floats(const struct gm_gemm_kernels *kernels, int64_t depth
     return gm_round_up(gm_max_i64(kernels->nr * depth, kernels->least_panel) + kernels->slack, GM_CACHE_LINE);
 }
 
-static struct direct share_out(const gm_context *context, const struct gm_gemm_product *p)
+static struct direct share_out(const gm_context *context, const struct gm_gemm_product *p, int64_t row_grain)
 {
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
-    struct direct d = {.kernels = kernels, .product = p, .pack_a = must_pack(kernels, p)};
+    struct direct d = {.kernels = kernels, .product = p, .pack_a = must_pack(kernels, p), .row_grain = row_grain};
     d.parts = gm_gemm_parts(p);
     d.depth_blocks = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), kernels->depth));
     const int64_t depth = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), d.depth_blocks));
-    d.row_tiles = gm_ceil_div(p->m, kernels->mr);
+    const int64_t piece_rows = gm_max_i64(row_grain, kernels->mr);
+    d.row_pieces = gm_ceil_div(p->m, piece_rows);
     d.panels = gm_ceil_div(p->n, kernels->nr);
     const int64_t threads = gm_gemm_threads(context, p->m, p->n, p->k);
     const int64_t worth = (int64_t)((double)p->m * (double)p->n * (double)p->k / least_chunk_work);
     const int64_t chunks = threads == 1 || d.parts > 1
                                ? 1
                                : gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), threads * CHUNKS_A_THREAD);
-    const int64_t most_tiles = gm_max_i64(1, CHUNK_A_FLOATS / (depth * kernels->mr));
-    d.row_chunks = gm_min_i64(gm_max_i64(gm_ceil_div(d.row_tiles, most_tiles), chunks), d.row_tiles);
+    const int64_t most_pieces = gm_max_i64(1, CHUNK_A_FLOATS / (depth * piece_rows));
+    d.row_chunks = gm_min_i64(gm_max_i64(gm_ceil_div(d.row_pieces, most_pieces), chunks), d.row_pieces);
     d.col_chunks = gm_min_i64(gm_ceil_div(chunks, d.row_chunks), d.panels);
-    d.packed_a = gm_ceil_div(d.row_tiles, d.row_chunks) * kernels->mr * depth + kernels->slack;
-    d.packed_a = d.pack_a ? gm_round_up(d.packed_a, GM_CACHE_LINE) : 0;
+    const int64_t chunk_rows = gm_round_up(gm_ceil_div(d.row_pieces, d.row_chunks) * piece_rows, kernels->mr);
+    d.packed_a = d.pack_a ? gm_round_up(chunk_rows * depth + kernels->slack, GM_CACHE_LINE) : 0;
     d.panel = panel_floats(kernels, depth);
     return d;
 }
@@ -77,6 +79,7 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
     const struct gm_gemm_product *p = d->product;
     const struct gm_gemm_source *a = p->a;
     const struct gm_gemm_epilogue *epilogue = p->epilogue;
+    const struct gm_gemm_finish *last_finish = NULL;
     struct gm_gemm_block block = {
         .rows = rows,
         .cols = cols,
@@ -98,6 +101,11 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
         block.alpha = 1.0f;
         block.beta = 0.0f;
     }
+    struct gm_gemm_finish finish;
+    if (epilogue->finish && d->parts == 1) {
+        finish = gm_gemm_finish_from(epilogue->finish, row, col);
+        last_finish = &finish;
+    }
     const int64_t first = d->parts == 1 ? 0 : gm_gemm_share(p->k, d->parts, part);
     const int64_t depth = d->parts == 1 ? p->k : gm_gemm_share(p->k, d->parts, part + 1) - first;
     for (int64_t i = 0; i < d->depth_blocks; i++) {
@@ -108,9 +116,18 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
             d->kernels->pack_a(a, row, rows, k, block.depth, workspace);
         else
             block.a = a->data + (a->transposed ? k * a->ld + row : row * a->ld + k);
+        if (i == d->depth_blocks - 1)
+            block.finish = last_finish;
         d->kernels->multiply(&block);
         block.beta = 1.0f;
     }
+}
+
+static int64_t first_row(const struct direct *d, int64_t row_chunk)
+{
+    const int64_t piece = gm_gemm_share(d->row_pieces, d->row_chunks, row_chunk);
+    return d->row_grain == 1 ? gm_gemm_share(d->product->m, d->row_pieces, piece)
+                             : gm_min_i64(piece * d->row_grain, d->product->m);
 }
 
 static void multiply_chunk(void *arg, int64_t chunk, int worker)
@@ -119,13 +136,10 @@ static void multiply_chunk(void *arg, int64_t chunk, int worker)
     const struct gm_gemm_product *p = d->product;
     const int64_t nr = d->kernels->nr, col_chunk = chunk % d->col_chunks;
     const int64_t row_chunk = chunk / d->col_chunks % d->row_chunks, part = chunk / d->col_chunks / d->row_chunks;
-    const int64_t first_tile = gm_gemm_share(d->row_tiles, d->row_chunks, row_chunk);
-    const int64_t end_tile = gm_gemm_share(d->row_tiles, d->row_chunks, row_chunk + 1);
-    const int64_t row = gm_gemm_share(p->m, d->row_tiles, first_tile);
+    const int64_t row = first_row(d, row_chunk), rows = first_row(d, row_chunk + 1) - row;
     const int64_t col = gm_gemm_share(d->panels, d->col_chunks, col_chunk) * nr;
     const int64_t end_col = gm_min_i64(gm_gemm_share(d->panels, d->col_chunks, col_chunk + 1) * nr, p->n);
-    multiply(d, part, row, gm_gemm_share(p->m, d->row_tiles, end_tile) - row, col, end_col - col,
-             d->workspace + worker * (d->packed_a + d->panel));
+    multiply(d, part, row, rows, col, end_col - col, d->workspace + worker * (d->packed_a + d->panel));
 }
 
 static struct direct single(const gm_context *context, const struct gm_gemm_product *p)
@@ -148,7 +162,7 @@ static bool is_one_chunk(const gm_context *context, const struct gm_gemm_product
            gm_gemm_threads(context, p->m, p->n, p->k) == 1 && !must_pack(context->kernels.gemm, p);
 }
 
-/* C = alpha (sum of the parts, in order) + beta C. */
+/* C = alpha (sum of the parts, in order) + beta C, finished. */
 static void add_parts(const struct direct *d)
 {
     const struct gm_gemm_product *p = d->product;
@@ -162,6 +176,8 @@ static void add_parts(const struct direct *d)
         for (int64_t j = 0; j < cols; j++)
             c[j] = beta == 0.0f ? alpha * sum[j] : alpha * sum[j] + beta * c[j];
     }
+    if (p->epilogue->finish)
+        d->kernels->finish(p->epilogue->finish, p->m, p->n, p->epilogue->c, p->epilogue->ldc);
 }
 
 static size_t partial_bytes(const struct direct *d, int64_t m, int64_t n)
@@ -172,7 +188,7 @@ static size_t partial_bytes(const struct direct *d, int64_t m, int64_t n)
 gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *p)
 {
     const bool one_chunk = is_one_chunk(context, p);
-    struct direct d = one_chunk ? single(context, p) : share_out(context, p);
+    struct direct d = one_chunk ? single(context, p) : share_out(context, p, gm_gemm_row_grain(p->epilogue));
     const int64_t chunks = d.parts * d.row_chunks * d.col_chunks, workers = chunks == 1 ? 1 : context->threads;
     const size_t bytes = gm_workspace_bytes((size_t)(workers * (d.packed_a + d.panel)) * sizeof(float));
     if (!gm_workspace_fits(context, bytes + partial_bytes(&d, p->m, p->n)))
@@ -191,11 +207,11 @@ gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *
     return GM_OK;
 }
 
-size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k)
+size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k, int64_t row_grain)
 {
     const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
     const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
-    const struct direct d = share_out(context, &p);
+    const struct direct d = share_out(context, &p, row_grain);
     return gm_workspace_bytes((size_t)(context->threads * (d.packed_a + d.panel)) * sizeof(float)) +
            partial_bytes(&d, m, n);
 }

@@ -4,6 +4,8 @@
 #ifndef GEMEL_KERNELS_GEMM_DRIVER_H
 #define GEMEL_KERNELS_GEMM_DRIVER_H
 
+#include <gemel/gemm.h>
+
 #include "gemm/gemm.h"
 #include "gemm/kernel.h"
 
@@ -22,14 +24,38 @@ static inline int64_t gm_gemm_threads(const gm_context *context, int64_t m, int6
     return serial ? 1 : context->threads;
 }
 
+/* Everything in the nearest caches, and so small that whatever is done beside the tiles would show: for
+ * multiply_near(). */
+static inline bool gm_gemm_is_near(bool ta, bool tb, int64_t m, int64_t n, int64_t k)
+{
+    return !ta && !tb && m <= GM_GEMM_NEAR_MOST && n <= GM_GEMM_NEAR_MOST && k <= GM_GEMM_NEAR_MOST && m * n > 0;
+}
+
 /* Parts into which k is cut where C is small and k long, so that threads have something to share: their sums are added
  * in order. This decides bits, so it is a function of the shape alone; several parts are the direct way's alone. */
 int64_t gm_gemm_parts(const struct gm_gemm_product *product);
 
+/* Rows of C are cut at multiples of this. */
+static inline int64_t gm_gemm_row_grain(const struct gm_gemm_epilogue *epilogue)
+{
+    return epilogue->finish && epilogue->finish->sums ? GM_GEMM_SUM_ROWS : 1;
+}
+
+/* Either way, for a product that gemm.c has checked: GM_OK, or GM_WORKSPACE_TOO_SMALL and C untouched. */
+gm_status gm_gemm_run_product(gm_context *context, const struct gm_gemm_product *product);
+
+/* The same with what the options ask for; they are valid or NULL, and the epilogue has no finish. */
+gm_status gm_gemm_run_fused(gm_context *context, const struct gm_gemm_product *product, const gm_gemm_options *options);
+
+/* GM_OK if op(data) is a [rows, cols] matrix. */
+gm_status gm_gemm_check_operand(gm_transpose transpose, int64_t rows, int64_t cols, const float *data, int64_t ld);
+
 /* Workspace does not depend on strides, though the choice of a way may. */
-size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k);
+size_t gm_gemm_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k, enum gm_gemm_epilogue_kind kind,
+                         int64_t row_grain);
+size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k, int64_t row_grain);
 size_t gm_gemm_shared_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,
-                                enum gm_gemm_epilogue_kind kind);
+                                enum gm_gemm_epilogue_kind kind, int64_t row_grain);
 
 /* Both: GM_OK, or GM_WORKSPACE_TOO_SMALL and C untouched. Of a symmetric C what lies below and near the diagonal is
  * written. GM_GEMM_STORE alone: */

@@ -3,6 +3,7 @@
 #ifndef GEMEL_GEMM_FEW_ROWS_H
 #define GEMEL_GEMM_FEW_ROWS_H
 
+#include "gemm/finish.h"
 #include "gemm/kernel.h"
 #include "gemm/tile.h"
 
@@ -143,6 +144,8 @@ static inline void multiply_few_rows(const struct gm_gemm_block *x)
         f.b = x->source->data + x->source_k * f.ldb + x->source_col + j;
         few_rows_of[x->rows](x->depth, cols, &f);
         few_rows_store(x, j, cols, &f);
+        if (x->finish)
+            finish_rows(x->finish, 0, x->rows, j, cols, x->c + j, x->ldc);
     }
 }
 

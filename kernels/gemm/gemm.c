@@ -63,7 +63,7 @@ static bool direct_pays(const gm_context *context, const struct gm_gemm_product 
     return plain && (p->m <= DIRECT_ROWS || (p->n <= DIRECT_PLAIN_PANELS * nr && !rows_clash(p->b)));
 }
 
-static gm_status run(gm_context *context, const struct gm_gemm_product *p)
+gm_status gm_gemm_run_product(gm_context *context, const struct gm_gemm_product *p)
 {
     if (p->m == 0 || p->n == 0)
         return GM_OK;
@@ -79,33 +79,32 @@ void gm_gemm_run(gm_context *context, int64_t m, int64_t n, int64_t k, const str
     const struct gm_gemm_product product = {m, n, epilogue->alpha == 0.0f ? 0 : k, a, b, epilogue};
     if (epilogue->kind == GM_GEMM_LOSS)
         *epilogue->squares = 0;
-    const gm_status status = run(context, &product);
+    const gm_status status = gm_gemm_run_product(context, &product);
     assert(status == GM_OK);
     (void)status;
+}
+
+size_t gm_gemm_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k, enum gm_gemm_epilogue_kind kind,
+                         int64_t row_grain)
+{
+    if (m == 0 || n == 0)
+        return 0;
+    const size_t shared = gm_gemm_shared_workspace(context, m, n, k, kind, row_grain);
+    const size_t direct = kind == GM_GEMM_STORE ? gm_gemm_direct_workspace(context, m, n, k, row_grain) : 0;
+    return shared > direct ? shared : direct;
 }
 
 size_t gm_gemm_run_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,
                              enum gm_gemm_epilogue_kind kind)
 {
-    if (m == 0 || n == 0)
-        return 0;
-    const size_t shared = gm_gemm_shared_workspace(context, m, n, k, kind);
-    const size_t direct = kind == GM_GEMM_STORE ? gm_gemm_direct_workspace(context, m, n, k) : 0;
-    return shared > direct ? shared : direct;
+    return gm_gemm_workspace(context, m, n, k, kind, 1);
 }
 
-static gm_status check_operand(gm_transpose transpose, int64_t rows, int64_t cols, const float *data, int64_t ld)
+gm_status gm_gemm_check_operand(gm_transpose transpose, int64_t rows, int64_t cols, const float *data, int64_t ld)
 {
     if (transpose != GM_NO_TRANSPOSE && transpose != GM_TRANSPOSE)
         return GM_INVALID_ARGUMENT;
     return transpose == GM_TRANSPOSE ? gm_check_matrix(cols, rows, data, ld) : gm_check_matrix(rows, cols, data, ld);
-}
-
-/* Everything in the nearest caches, and so small that whatever is done beside the tiles would show. */
-static bool is_near(gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k)
-{
-    return ta == GM_NO_TRANSPOSE && tb == GM_NO_TRANSPOSE && m <= GM_GEMM_NEAR_MOST && n <= GM_GEMM_NEAR_MOST &&
-           k <= GM_GEMM_NEAR_MOST && m * n > 0;
 }
 
 /* A near product that is worth more than one thread. */
@@ -130,7 +129,7 @@ static void near_chunk(void *arg, int64_t chunk, int worker)
     const int64_t end = gm_gemm_share(p->m, tiles, gm_gemm_share(tiles, p->chunks, chunk + 1));
     if (row < end)
         p->kernels->multiply_near(end - row, p->n, p->k, p->alpha, p->a + row * p->lda, p->lda, p->b, p->ldb, p->beta,
-                                  p->c + row * p->ldc, p->ldc);
+                                  p->c + row * p->ldc, p->ldc, NULL);
 }
 
 /* Chunks of a few microseconds. */
@@ -146,18 +145,18 @@ gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int
 {
     if (!context)
         return GM_INVALID_ARGUMENT;
-    gm_status status = check_operand(ta, m, k, a, lda);
+    gm_status status = gm_gemm_check_operand(ta, m, k, a, lda);
     if (status == GM_OK)
-        status = check_operand(tb, k, n, b, ldb);
+        status = gm_gemm_check_operand(tb, k, n, b, ldb);
     if (status == GM_OK)
         status = gm_check_matrix(m, n, c, ldc);
     if (status != GM_OK)
         return status;
-    if (is_near(ta, tb, m, n, k)) {
+    if (gm_gemm_is_near(ta == GM_TRANSPOSE, tb == GM_TRANSPOSE, m, n, k)) {
         const struct gm_gemm_kernels *kernels = context->kernels.gemm;
         k = alpha == 0.0f ? 0 : k;
         if (gm_gemm_threads(context, m, n, k) == 1) {
-            kernels->multiply_near(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+            kernels->multiply_near(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, NULL);
         } else {
             struct near_product near = {kernels, near_chunks(m, n, k), m, n, k, alpha, beta, a, lda, b, ldb, c, ldc};
             gm_parallel(context, near.chunks, near_chunk, &near);
@@ -168,7 +167,7 @@ gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int
     const struct gm_gemm_source right = {.transposed = tb == GM_TRANSPOSE, .data = b, .ld = ldb};
     const struct gm_gemm_epilogue store = {.c = c, .ldc = ldc, .alpha = alpha, .beta = beta};
     const struct gm_gemm_product product = {m, n, alpha == 0.0f ? 0 : k, &left, &right, &store};
-    return run(context, &product);
+    return gm_gemm_run_product(context, &product);
 }
 
 size_t gm_gemm_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m, int64_t n,
@@ -184,7 +183,7 @@ gm_status gm_syrk_f32(gm_context *context, gm_transpose ta, int64_t m, int64_t k
 {
     if (!context)
         return GM_INVALID_ARGUMENT;
-    gm_status status = check_operand(ta, m, k, a, lda);
+    gm_status status = gm_gemm_check_operand(ta, m, k, a, lda);
     if (status == GM_OK)
         status = gm_check_matrix(m, m, c, ldc);
     if (status != GM_OK)
@@ -194,7 +193,7 @@ gm_status gm_syrk_f32(gm_context *context, gm_transpose ta, int64_t m, int64_t k
     const bool worth = beta != 0.0f || m > context->kernels.gemm->nr; /* one tile is as wide as C */
     const struct gm_gemm_epilogue store = {.c = c, .ldc = ldc, .alpha = alpha, .beta = beta, .symmetric = worth};
     const struct gm_gemm_product product = {m, m, alpha == 0.0f ? 0 : k, &left, &right, &store};
-    return run(context, &product);
+    return gm_gemm_run_product(context, &product);
 }
 
 size_t gm_syrk_f32_workspace(const gm_context *context, gm_transpose ta, int64_t m, int64_t k)

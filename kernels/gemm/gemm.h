@@ -28,12 +28,24 @@ enum gm_gemm_epilogue_kind {
     GM_GEMM_LOSS,      /* the Barlow Twins loss off the diagonal, of rows [row0, row0 + m) of C = alpha S */
 };
 
+/* Rows whose sums are taken as one: they belong to one thread, whatever the cut. */
+enum { GM_GEMM_SUM_ROWS = 64 };
+
+/* What becomes of X = alpha S + beta C in each column; pointers may be NULL. */
+struct gm_gemm_finish {
+    const float *scale, *bias; /* C_ij = scale_j X_ij + bias_j, */
+    bool relu;                 /* or max(0, that), which keeps NaN */
+    float *sums;               /* [ceil(m / GM_GEMM_SUM_ROWS), ldsums]: of C over so many rows, added in their order */
+    int64_t ldsums;
+};
+
 struct gm_gemm_epilogue {
     enum gm_gemm_epilogue_kind kind;
     float *c; /* [m, n], ldc >= n, overlaps neither operand */
     int64_t ldc;
-    float alpha, beta; /* GM_GEMM_LOSS takes beta as 0 */
-    bool symmetric;    /* m = n and S is symmetric (B is A transposed) and so is C: half the work, the same bits */
+    float alpha, beta;                   /* GM_GEMM_LOSS takes beta as 0 */
+    const struct gm_gemm_finish *finish; /* of GM_GEMM_STORE; NULL: C = X */
+    bool symmetric; /* m = n and S is symmetric (B is A transposed) and so is C: half the work, the same bits */
 
     /* GM_GEMM_LOSS: with X = alpha S, C_ij becomes 2 lambda X_ij, and 0 on the diagonal row0 + i = j; *squares becomes
      * the sum of X_ij^2 off it, in double and in fixed order. */

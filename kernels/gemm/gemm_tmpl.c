@@ -16,4 +16,5 @@ const struct gm_gemm_kernels GM_ENTRY(gm_gemm_f32) = {
     .pack_b = pack_b,
     .multiply = multiply,
     .multiply_near = multiply_near,
+    .finish = finish,
 };

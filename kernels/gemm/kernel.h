@@ -18,6 +18,19 @@ struct gm_gemm_loss_slots {
     float lambda;
 };
 
+/* The finish of what begins at this row, a multiple of GM_GEMM_SUM_ROWS if there are sums, and this column. */
+static inline struct gm_gemm_finish gm_gemm_finish_from(const struct gm_gemm_finish *f, int64_t row, int64_t col)
+{
+    const struct gm_gemm_finish from = {
+        .scale = f->scale ? f->scale + col : NULL,
+        .bias = f->bias ? f->bias + col : NULL,
+        .relu = f->relu,
+        .sums = f->sums ? f->sums + row / GM_GEMM_SUM_ROWS * f->ldsums + col : NULL,
+        .ldsums = f->ldsums,
+    };
+    return from;
+}
+
 struct gm_gemm_block {
     int64_t rows, cols, depth;
     const float *a; /* packed, or with lda as it is stored: by rows [rows, depth], or transposed [depth, rows] */
@@ -31,7 +44,9 @@ struct gm_gemm_block {
     int64_t ldc;
     float alpha, beta;
     int64_t skip_from;                     /* tiles all of whose columns are >= row + skip_from are left out */
-    const struct gm_gemm_loss_slots *loss; /* NULL: only store */
+    const struct gm_gemm_loss_slots *loss; /* NULL: none */
+    const struct gm_gemm_finish *finish;   /* from the block's first row and column on, or NULL; with sums the block
+                                            * begins at a multiple of GM_GEMM_SUM_ROWS */
 };
 
 /* Rows, columns and k of products that go the near way; from about there the direct way is as fast. Less than any
@@ -52,13 +67,16 @@ struct gm_gemm_kernels {
     void (*pack_b)(const struct gm_gemm_source *b, int64_t col, int64_t cols, int64_t first, int64_t depth,
                    float *packed);
 
-    /* C = alpha A B + beta C for one block, then the loss. */
+    /* C = alpha A B + beta C for one block, then the loss or the finish. */
     void (*multiply)(const struct gm_gemm_block *block);
 
-    /* C = alpha A B + beta C, no operand transposed, m and n positive, k <= depth: for operands in the nearest cache.
-     */
+    /* C = alpha A B + beta C, finished unless NULL; no operand transposed, m and n positive, k <= depth: for operands
+     * in the nearest cache. */
     void (*multiply_near)(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-                          int64_t ldb, float beta, float *c, int64_t ldc);
+                          int64_t ldb, float beta, float *c, int64_t ldc, const struct gm_gemm_finish *finish);
+
+    /* C, which holds X, becomes what `finish` says. */
+    void (*finish)(const struct gm_gemm_finish *finish, int64_t rows, int64_t cols, float *c, int64_t ldc);
 };
 
 static inline int64_t gm_gemm_row_tiles(int64_t rows, int64_t mr)

@@ -3,6 +3,7 @@
 #define GEMEL_GEMM_MACRO_H
 
 #include "gemm/few_rows.h"
+#include "gemm/finish.h"
 #include "gemm/kernel.h"
 #include "gemm/pack.h"
 #include "gemm/tile.h"
@@ -68,6 +69,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         if (!in_place)
             pack_b(x->source, x->source_col + j, cols, x->source_k, x->depth, x->panel);
     }
+    const struct gm_gemm_finish finish = x->finish ? gm_gemm_finish_from(x->finish, 0, j) : (struct gm_gemm_finish){0};
     struct tile tile = {
         .depth = x->depth,
         .lda = x->lda ? x->lda : TILE_ROWS,
@@ -79,6 +81,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         .cols = cols,
         .alpha = x->alpha,
         .beta = x->beta,
+        .finish = x->finish ? &finish : NULL,
     };
     if (in_place) {
         tile.b = x->source->data + x->source_k * x->source->ld + x->source_col + j;
@@ -103,6 +106,8 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         }
         if (x->loss)
             loss_tile(x->loss, i, rows, j, cols, tile.c, x->ldc);
+        if (x->finish && x->finish->sums)
+            sum_tile(x->finish, i, rows, j, cols, tile.c, x->ldc);
     }
 }
 

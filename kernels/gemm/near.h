@@ -3,6 +3,7 @@
 #ifndef GEMEL_GEMM_NEAR_H
 #define GEMEL_GEMM_NEAR_H
 
+#include "gemm/finish.h"
 #include "gemm/kernel.h"
 #include "gemm/tile.h"
 
@@ -62,7 +63,7 @@ static inline int64_t near_cols(int64_t left)
 }
 
 static void multiply_near(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-                          int64_t ldb, float beta, float *c, int64_t ldc)
+                          int64_t ldb, float beta, float *c, int64_t ldc, const struct gm_gemm_finish *finish)
 {
     const int64_t row_tiles = gm_gemm_row_tiles(m, TILE_ROWS), base = m / row_tiles, longer = m % row_tiles;
     struct tile tile; /* without what concerns packing; set by hand, since clearing it all takes a tenth of 4^3 */
@@ -72,18 +73,26 @@ static void multiply_near(int64_t m, int64_t n, int64_t k, float alpha, const fl
     tile.ldc = ldc;
     tile.alpha = alpha;
     tile.beta = beta;
+    tile.finish = NULL;
+    struct gm_gemm_finish panel_finish;
     for (int64_t j = 0; j < n; j += tile.cols) {
         tile.cols = near_cols(n - j);
         tile.a = a;
         tile.b = b + j;
         tile.c = c + j;
         const int64_t vecs = (tile.cols + VEC_LANES - 1) / VEC_LANES;
-        for (int64_t t = 0; t < row_tiles; t++) {
-            const int64_t rows = base + (t < longer);
-            if (tile.cols <= HALF_LANES)
+        if (finish) {
+            panel_finish = gm_gemm_finish_from(finish, 0, j);
+            tile.finish = &panel_finish;
+        }
+        for (int64_t t = 0, row = 0, rows; t < row_tiles; t++, row += rows) {
+            rows = base + (t < longer);
+            if (tile.cols <= HALF_LANES && !finish)
                 half_of[rows](&tile);
             else
                 tile_of[1][NEAR][rows][vecs](&tile);
+            if (finish && finish->sums)
+                sum_tile(finish, row, rows, j, tile.cols, tile.c, ldc);
             tile.a += rows * lda;
             tile.c += rows * ldc;
         }

@@ -32,6 +32,7 @@ struct plan {
     int64_t depth_blocks, depth;              /* blocks of k, the longest of them */
     int64_t grain;                            /* columns are cut at multiples of it */
     int64_t slots;                            /* of the loss in one row */
+    int64_t row_grain, row_grains;            /* rows are cut at multiples of it */
     int64_t row_chunks, packed_a;             /* of C; floats for one chunk's rows of A */
     int64_t col_blocks, col_grains, packed_b; /* of C; grains of the widest; floats for it */
     int64_t col_chunks, pack_chunks;          /* of one block of columns: to compute, to pack */
@@ -81,7 +82,7 @@ static int64_t buffers(const struct plan *plan)
 }
 
 static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, int64_t k,
-                             enum gm_gemm_epilogue_kind kind)
+                             enum gm_gemm_epilogue_kind kind, int64_t row_grain)
 {
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     struct plan plan;
@@ -95,8 +96,13 @@ static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, in
     const int64_t chunks = plan.threads == 1 ? 1 : plan.threads * CHUNKS_A_THREAD;
     const int64_t tiles = gm_ceil_div(m, kernels->mr);
     const int64_t most_tiles = gm_max_i64(1, packed_a_floats(context->core_type) / (plan.depth * kernels->mr));
-    plan.row_chunks = clamp(chunks, gm_ceil_div(tiles, most_tiles), gm_max_i64(1, tiles / 4));
-    const int64_t chunk_tiles = gm_ceil_div(gm_ceil_div(m, plan.row_chunks), kernels->mr);
+    plan.row_grain = row_grain;
+    plan.row_grains = gm_ceil_div(m, row_grain);
+    const int64_t most_grains = gm_max_i64(1, most_tiles * kernels->mr / row_grain);
+    plan.row_chunks =
+        clamp(chunks, gm_ceil_div(plan.row_grains, most_grains), gm_max_i64(1, gm_min_i64(tiles / 4, plan.row_grains)));
+    const int64_t chunk_rows = gm_min_i64(gm_ceil_div(plan.row_grains, plan.row_chunks) * row_grain, m);
+    const int64_t chunk_tiles = gm_ceil_div(chunk_rows, kernels->mr);
     plan.packed_a = gm_round_up(chunk_tiles * kernels->mr * plan.depth + kernels->slack, GM_CACHE_LINE);
 
     const int64_t grains = gm_ceil_div(n, plan.grain);
@@ -148,14 +154,19 @@ static void pack_chunk(const struct job *job, const struct step *step, int64_t c
                              step->packed_b + first * step->depth);
 }
 
+static int64_t first_row(const struct job *job, int64_t row_chunk)
+{
+    const struct plan *plan = &job->plan;
+    return gm_min_i64(gm_gemm_share(plan->row_grains, plan->row_chunks, row_chunk) * plan->row_grain, job->m);
+}
+
 static void compute_chunk(const struct job *job, const struct step *step, int64_t chunk, int worker)
 {
     const struct plan *plan = &job->plan;
     const struct gm_gemm_epilogue *epilogue = job->epilogue;
     /* Of a symmetric C the longest rows first, so that the threads end together. */
     const int64_t rank = chunk / plan->col_chunks, row_chunk = epilogue->symmetric ? plan->row_chunks - 1 - rank : rank;
-    const int64_t row = gm_gemm_share(job->m, plan->row_chunks, row_chunk);
-    const int64_t rows = gm_gemm_share(job->m, plan->row_chunks, row_chunk + 1) - row;
+    const int64_t row = first_row(job, row_chunk), rows = first_row(job, row_chunk + 1) - row;
     int64_t first, end;
     share_columns(job, step, plan->col_chunks, chunk % plan->col_chunks, &first, &end);
     const int64_t col = step->first_col + first;
@@ -187,6 +198,11 @@ static void compute_chunk(const struct job *job, const struct step *step, int64_
             .lambda = epilogue->lambda,
         };
         block.loss = &slots;
+    }
+    struct gm_gemm_finish finish;
+    if (epilogue->finish && step->last) {
+        finish = gm_gemm_finish_from(epilogue->finish, row, col);
+        block.finish = &finish;
     }
     job->kernels->multiply(&block);
 }
@@ -258,7 +274,7 @@ gm_status gm_gemm_shared_run(gm_context *context, const struct gm_gemm_product *
     const bool loss = p->epilogue->kind == GM_GEMM_LOSS;
     struct job job = {
         .kernels = context->kernels.gemm,
-        .plan = make_plan(context, p->m, p->n, p->k, p->epilogue->kind),
+        .plan = make_plan(context, p->m, p->n, p->k, p->epilogue->kind, gm_gemm_row_grain(p->epilogue)),
         .m = p->m,
         .n = p->n,
         .k = p->k,
@@ -284,8 +300,8 @@ gm_status gm_gemm_shared_run(gm_context *context, const struct gm_gemm_product *
 }
 
 size_t gm_gemm_shared_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k,
-                                enum gm_gemm_epilogue_kind kind)
+                                enum gm_gemm_epilogue_kind kind, int64_t row_grain)
 {
-    const struct plan plan = make_plan(context, m, n, k, kind);
+    const struct plan plan = make_plan(context, m, n, k, kind, row_grain);
     return plan_bytes(&plan, m);
 }

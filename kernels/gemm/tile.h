@@ -3,8 +3,11 @@
 #ifndef GEMEL_GEMM_TILE_H
 #define GEMEL_GEMM_TILE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "gemm/gemm.h"
 
 /* Sums live in registers only where every loop over them is unrolled; the compilers have no common word for "fully". */
 #ifdef __clang__
@@ -41,13 +44,37 @@ struct tile {
     int64_t ldc;
     int64_t cols; /* more than vecs - 1 vectors of them */
     float alpha, beta;
+    const struct gm_gemm_finish *finish; /* NULL: C = X; its scale and bias begin with this tile's columns */
 };
 
+/* The sums become what C is to hold; C is read unless beta is 0. */
+static inline __attribute__((always_inline)) void finish_sums(int rows, int vecs, const struct tile *t,
+                                                              vec sum[TILE_ROWS][TILE_VECS])
+{
+    const struct gm_gemm_finish *f = t->finish;
+    const vec alpha = vec_set(t->alpha), beta = vec_set(t->beta), least = f->relu ? vec_zero() : vec_set(-INFINITY);
+    const bool overwrite = t->beta == 0.0f;
+    GM_UNROLL
+    for (int v = 0; v < vecs; v++) {
+        const int64_t lanes = v < vecs - 1 ? VEC_LANES : t->cols - v * VEC_LANES;
+        const vec scale = f->scale ? vec_load_n(f->scale + v * VEC_LANES, lanes) : vec_set(1.0f);
+        const vec bias = f->bias ? vec_load_n(f->bias + v * VEC_LANES, lanes) : vec_zero();
+        const float *c = t->c + v * VEC_LANES;
+        GM_UNROLL
+        for (int i = 0; i < rows; i++) {
+            vec x = vec_mul(alpha, sum[i][v]);
+            if (!overwrite)
+                x = vec_fma(beta, vec_load_n(c + i * t->ldc, lanes), x);
+            sum[i][v] = vec_max(least, vec_fma(scale, x, bias));
+        }
+    }
+}
+
 /* C = alpha sum + beta C. A masked AVX2 store costs several whole ones on AMD: full tiles have none. */
-static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite,
+static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite, float alpha,
                                                              const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])
 {
-    const vec alpha = vec_set(t->alpha), beta = vec_set(t->beta);
+    const vec a = vec_set(alpha), beta = vec_set(t->beta);
     const int64_t last = t->cols - (vecs - 1) * VEC_LANES;
     float *c = t->c;
     GM_UNROLL
@@ -56,7 +83,7 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
         for (int v = 0; v < vecs; v++) {
             const bool whole = full || v < vecs - 1;
             float *p = c + v * VEC_LANES;
-            vec x = vec_mul(alpha, sum[i][v]);
+            vec x = vec_mul(a, sum[i][v]);
             if (!overwrite)
                 x = vec_fma(beta, whole ? vec_load(p) : vec_load_n(p, last), x);
             if (whole)
@@ -151,15 +178,18 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
             kept += ldkept;
     }
 
-    const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f;
+    const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f || t->finish;
+    const float alpha = t->finish ? 1.0f : t->alpha;
+    if (t->finish)
+        finish_sums(rows, vecs, t, sum);
     if (full && overwrite)
-        store_tile(rows, vecs, true, true, t, sum);
+        store_tile(rows, vecs, true, true, alpha, t, sum);
     else if (full)
-        store_tile(rows, vecs, true, false, t, sum);
+        store_tile(rows, vecs, true, false, alpha, t, sum);
     else if (overwrite)
-        store_tile(rows, vecs, false, true, t, sum);
+        store_tile(rows, vecs, false, true, alpha, t, sum);
     else
-        store_tile(rows, vecs, false, false, t, sum);
+        store_tile(rows, vecs, false, false, alpha, t, sum);
 }
 
 #define TILE_OF(name, rows, vecs, by_rows, place)                                                                      \
