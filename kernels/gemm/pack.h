@@ -68,6 +68,9 @@ static inline __attribute__((always_inline)) void copy_panels(const struct gm_ge
     }
 }
 
+/* The hardware does not foresee pieces of many rows that lie pages apart. */
+enum { AHEAD_FLOATS = 64 };
+
 /* Stored rows run along k: packed[k, i] = stored[outer + i, first + k]. Panels one after the other, so what reaches
  * beyond one is overwritten by the next. */
 static inline void transpose_panels(const struct gm_gemm_source *s, bool normalised, const struct panel *panels,
@@ -79,8 +82,11 @@ static inline void transpose_panels(const struct gm_gemm_source *s, bool normali
             for (int64_t i = 0; i < q->width; i += VEC_LANES) {
                 vec square[VEC_LANES];
                 GM_UNROLL
-                for (int64_t r = 0; r < VEC_LANES; r++)
+                for (int64_t r = 0; r < VEC_LANES; r++) {
                     square[r] = i + r < q->width ? fetch(s, normalised, q->outer + i + r, first + k, ks) : vec_zero();
+                    if (i + r < q->width)
+                        vec_prefetch(s->data + (q->outer + i + r) * s->ld + first + k + AHEAD_FLOATS);
+                }
                 transpose(square);
                 float *out = q->packed + k * q->stride + i;
                 for (int64_t r = 0; r < ks; r++)
