@@ -34,16 +34,16 @@ struct gm_barlow_side {
 /* A block of rows and columns of both sides on its way through the chain rule. All pointers begin at its first element;
  * dz may be g. */
 struct gm_barlow_block_side {
-    const float *packed; /* a, in panels of columns as gm_gemm_kernels.pack_b() writes them */
-    const float *g;      /* dL/da without the diagonal's share */
+    const float *packed;        /* a, in panels of columns as gm_gemm_kernels.pack_b() writes them; or NULL, then */
+    struct gm_barlow_view view; /* it is normalised once more */
+    const float *g;             /* dL/da without the diagonal's share */
     int64_t ldg;
-    const float *scale;
     float *dz;
     int64_t lddz;
 };
 
 struct gm_barlow_block {
-    int64_t rows, cols, panel; /* panel: columns of one, gm_gemm_kernels.nr */
+    int64_t rows, cols, panel; /* panel: columns of one, gm_gemm_kernels.nr, where both sides are packed */
     const float *weight; /* the diagonal's share of dL/da_ij is weight_j b_ij, and that of dL/db_ij weight_j a_ij */
     struct gm_barlow_block_side a, b;
     bool stream; /* dz, which is not g then, is large and not in the caches */
@@ -153,7 +153,6 @@ void gm_barlow_divide_projections(const struct gm_barlow_job *job, int64_t cols,
 
 /* Turns g, which the products left in dz, into dL/dz, in parallel. */
 void gm_barlow_chain(struct gm_barlow_job *job);
-size_t gm_barlow_chain_workspace(const gm_context *context, int64_t n);
 
 /* dual.c, narrow.c, primal.c and tall.c: the loss's terms and, if asked for, dL/dz of both sides. The workspace counts
  * what they take besides the job's own. */

@@ -188,8 +188,64 @@ WALK_INLINE void project_vector(const struct gm_barlow_block *block, const struc
     }
 }
 
+struct project_walk {
+    const struct gm_barlow_block *block;
+    struct strip_sums *a, *b;
+};
+
+WALK_INLINE void project_row(const void *arg, int64_t row, int64_t j, int64_t lanes, int unused)
+{
+    (void)unused;
+    const struct project_walk *w = arg;
+    const struct gm_barlow_block_side *side_a = &w->block->a, *side_b = &w->block->b;
+    const struct normalization norm_a = load_normalization(&side_a->view, j, lanes),
+                               norm_b = load_normalization(&side_b->view, j, lanes);
+    const vec a = normalized(&side_a->view, row, j, lanes, &norm_a),
+              b = normalized(&side_b->view, row, j, lanes, &norm_b);
+    const vec weight = walk_load(w->block->weight + j, lanes);
+    const vec ga = vec_fma(weight, b, walk_load(side_a->g + row * side_a->ldg + j, lanes));
+    const vec gb = vec_fma(weight, a, walk_load(side_b->g + row * side_b->ldg + j, lanes));
+    float *sum_a = w->a->column + j, *sum_b = w->b->column + j;
+    walk_store(sum_a, vec_fma(ga, a, walk_load(sum_a, lanes)), lanes);
+    walk_store(sum_b, vec_fma(gb, b, walk_load(sum_b, lanes)), lanes);
+}
+
+/* Asks for what the walks of a block that is not packed read. */
+WALK_INLINE void block_ahead(const struct gm_barlow_block *block, int64_t row, int64_t j)
+{
+    vec_prefetch(block->a.view.z + row * block->a.view.ldz + j);
+    vec_prefetch(block->b.view.z + row * block->b.view.ldz + j);
+    vec_prefetch(block->a.g + row * block->a.ldg + j);
+    vec_prefetch(block->b.g + row * block->b.ldg + j);
+}
+
+WALK_INLINE void project_ahead(const void *arg, int64_t row, int64_t j, int unused)
+{
+    (void)unused;
+    block_ahead(((const struct project_walk *)arg)->block, row, j);
+}
+
+/* From memory: in its order, with the sums in the first-level cache. */
+static void project_rows(const struct gm_barlow_block *block, double *a_sum, double *b_sum)
+{
+    struct strip_sums a, b;
+    const struct project_walk arg = {block, &a, &b};
+    for (int64_t i = 0; i < block->rows; i += STRIP) {
+        const struct walk_part part = {block->rows, block->cols, i, gm_min_i64(i + STRIP, block->rows)};
+        clear(&a, block->cols);
+        clear(&b, block->cols);
+        walk_memory(project_row, project_ahead, &arg, &part, 1, 0);
+        flush(&a, block->cols, a_sum);
+        flush(&b, block->cols, b_sum);
+    }
+}
+
 static void project(const struct gm_barlow_block *block, double *a_sum, double *b_sum)
 {
+    if (!block->a.packed) {
+        project_rows(block, a_sum, b_sum);
+        return;
+    }
     for (int64_t col = 0; col < block->cols; col += block->panel) {
         const struct panel panel = panel_at(block, col);
         int64_t j = 0;
@@ -200,48 +256,59 @@ static void project(const struct gm_barlow_block *block, double *a_sum, double *
     }
 }
 
-/* Whether whole vectors of dz may be streamed: all of them are aligned. */
-static bool aligned(const struct gm_barlow_block_side *side)
-{
-    return (uintptr_t)side->dz % sizeof(vec) == 0 && side->lddz % VEC_LANES == 0;
-}
-
-WALK_INLINE void put(float *p, vec v, int64_t lanes, bool stream)
-{
-    if (stream && lanes == VEC_LANES)
-        vec_stream(p, v);
-    else
-        walk_store(p, v, lanes);
-}
-
 struct chain_walk {
     const struct gm_barlow_block *block;
     struct panel panel;
     const float *a_projection, *b_projection;
 };
 
-WALK_INLINE void chain_vector(const void *arg, int64_t row, int64_t j, int64_t lanes, int stream)
+/* Variants of the chain rule. */
+enum { CHAIN_STREAM = 1, CHAIN_NORMALISE = 2, CHAIN_FORMS = 4 };
+
+WALK_INLINE void chain_vector(const void *arg, int64_t row, int64_t j, int64_t lanes, int form)
 {
     const struct chain_walk *w = arg;
     const struct gm_barlow_block_side *side_a = &w->block->a, *side_b = &w->block->b;
     const int64_t col = w->panel.col + j;
     const vec weight = walk_load(w->block->weight + col, lanes);
-    const vec scale_a = walk_load(side_a->scale + col, lanes), scale_b = walk_load(side_b->scale + col, lanes);
     const vec along_a = walk_load(w->a_projection + col, lanes), along_b = walk_load(w->b_projection + col, lanes);
-    const vec a = vec_load(w->panel.a + row * w->panel.stride + j);
-    const vec b = vec_load(w->panel.b + row * w->panel.stride + j);
+    vec a, b;
+    if (form & CHAIN_NORMALISE) {
+        const struct normalization norm_a = load_normalization(&side_a->view, col, lanes),
+                                   norm_b = load_normalization(&side_b->view, col, lanes);
+        a = normalized(&side_a->view, row, col, lanes, &norm_a);
+        b = normalized(&side_b->view, row, col, lanes, &norm_b);
+    } else {
+        a = vec_load(w->panel.a + row * w->panel.stride + j);
+        b = vec_load(w->panel.b + row * w->panel.stride + j);
+    }
+    const vec scale_a = walk_load(side_a->view.scale + col, lanes),
+              scale_b = walk_load(side_b->view.scale + col, lanes);
     const vec ga = vec_fma(weight, b, walk_load(side_a->g + row * side_a->ldg + col, lanes));
     const vec gb = vec_fma(weight, a, walk_load(side_b->g + row * side_b->ldg + col, lanes));
-    put(side_a->dz + row * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes, stream);
-    put(side_b->dz + row * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes, stream);
+    const bool stream = form & CHAIN_STREAM;
+    walk_put(side_a->dz + row * side_a->lddz + col, vec_mul(scale_a, vec_fnma(a, along_a, ga)), lanes, stream);
+    walk_put(side_b->dz + row * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes, stream);
+}
+
+WALK_INLINE void chain_ahead(const void *arg, int64_t row, int64_t j, int form)
+{
+    if (form & CHAIN_NORMALISE)
+        block_ahead(((const struct chain_walk *)arg)->block, row, j);
 }
 
 static void chain(const struct gm_barlow_block *block, const float *a_projection, const float *b_projection)
 {
-    const bool stream = block->stream && aligned(&block->a) && aligned(&block->b);
-    for (int64_t col = 0; col < block->cols; col += block->panel) {
-        const struct chain_walk arg = {block, panel_at(block, col), a_projection, b_projection};
-        walk(chain_vector, &arg, 0, block->rows, arg.panel.cols, stream);
+    const bool stream =
+        block->stream && walk_may_stream(block->a.dz, block->a.lddz) && walk_may_stream(block->b.dz, block->b.lddz);
+    const int form = stream * CHAIN_STREAM + !block->a.packed * CHAIN_NORMALISE;
+    const int64_t width = block->a.packed ? block->panel : block->cols;
+    for (int64_t col = 0; col < block->cols; col += width) {
+        struct chain_walk arg = {block, {.cols = width}, a_projection, b_projection};
+        if (block->a.packed)
+            arg.panel = panel_at(block, col);
+        const struct walk_part part = {block->rows, arg.panel.cols, 0, block->rows};
+        walk_memory(chain_vector, chain_ahead, &arg, &part, CHAIN_FORMS, form);
     }
     vec_stream_end();
 }

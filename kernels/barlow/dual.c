@@ -89,10 +89,8 @@ void gm_barlow_dual(struct gm_barlow_job *job)
 size_t gm_barlow_dual_workspace(const gm_context *context, int64_t n, int64_t d, bool gradients)
 {
     size_t most = gm_gemm_run_workspace(context, n, n, d, GM_GEMM_STORE);
-    if (gradients) {
+    if (gradients)
         most = gm_barlow_larger(most, gm_gemm_run_workspace(context, n, d, n, GM_GEMM_STORE));
-        most = gm_barlow_larger(most, gm_barlow_chain_workspace(context, n));
-    }
     return gm_workspace_bytes((size_t)d * sizeof(double)) + 2 * gm_workspace_bytes((size_t)(n * n) * sizeof(float)) +
            most;
 }

@@ -255,9 +255,12 @@ static void multiply(const struct task *task, const float *k, const struct colum
 static struct gm_barlow_block_side block_side(const struct task *task, const struct columns *x, const float *product)
 {
     const struct gm_barlow_side *side = x->side;
-    const struct gm_barlow_block_side result = {
-        x->to, product, task->sizes.product_cols, side->view.scale + x->first, side->dz + x->first, side->lddz,
-    };
+    const struct gm_barlow_block_side result = {.packed = x->to,
+                                                .view = gm_barlow_view_from(&side->view, x->first),
+                                                .g = product,
+                                                .ldg = task->sizes.product_cols,
+                                                .dz = side->dz + x->first,
+                                                .lddz = side->lddz};
     return result;
 }
 

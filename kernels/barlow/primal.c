@@ -85,8 +85,6 @@ size_t gm_barlow_primal_workspace(const gm_context *context, int64_t n, int64_t 
     const int64_t rows = panel_rows(d), last_rows = d - (gm_ceil_div(d, rows) - 1) * rows;
     size_t most = gm_barlow_larger(panel_workspace(context, n, d, rows, gradients),
                                    panel_workspace(context, n, d, last_rows, gradients));
-    if (gradients)
-        most = gm_barlow_larger(most, gm_barlow_chain_workspace(context, n));
     return gm_workspace_bytes((size_t)d * sizeof(double)) + gm_workspace_bytes((size_t)(rows * d) * sizeof(float)) +
            most;
 }
