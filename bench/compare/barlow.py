@@ -10,6 +10,9 @@ QUICK = [(256, 8192), (32, 8192), (256, 256)]
 # C alone would take 16 GiB here.
 LARGE, LARGE_BYTES = (32, 65536), 100e6
 
+# Where the choice between the forms changes: rows as a share of the columns.
+CHOOSER_COLS, CHOOSER_SHARES, CHOOSER_GOAL = (128, 384, 1024), (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3), 0.95
+
 USUAL_GOALS, USUAL_GOAL = {(256, 8192): 120.0, (32, 8192): 1500.0, (2048, 8192): 7.0}, 1.5
 COMPILED_GOALS = {(256, 8192): 60.0}
 PEAK_GOAL, PEAK_FROM = 0.85, 256  # the lesser of n and d from which arithmetic decides
@@ -98,6 +101,19 @@ def memory_rows(shape, threads, against):
               is_reference=False)
 
 
+def chooser_rows(n, d, threads, selection):
+    """The form that is chosen against both when they are asked for, with gradients and without."""
+    for suffix, arguments in (("", []), ("/loss", ["loss"])):
+        case = f"chooser-{n}x{d}/t{threads}{suffix}"
+        if selection.wants(case):
+            forms = {form: gemel_peer("barlow_gemel", threads, arguments=[form, *arguments])
+                     for form in ("auto", "dual", "primal")}
+            costs = interleave({form: lambda peer=peer: peer.need(f"time {n} {d}") for form, peer in forms.items()})
+            for peer in forms.values():
+                peer.close()
+            yield Row(case, costs.pop("auto"), costs, goal=CHOOSER_GOAL, is_reference=False)
+
+
 def rows(selection):
     for threads in selection.thread_counts():
         for shape in QUICK if selection.quick else SHAPES:
@@ -105,6 +121,10 @@ def rows(selection):
                 yield from time_rows(shape, threads, selection)
             if selection.wants(f"memory-{shape[0]}x{shape[1]}/t{threads}"):
                 yield from memory_rows(shape, threads, selection.against)
+        if not selection.quick and not selection.against:
+            for d in CHOOSER_COLS:
+                for share in CHOOSER_SHARES:
+                    yield from chooser_rows(round(share * d), d, threads, selection)
         case = f"memory-{LARGE[0]}x{LARGE[1]}/t{threads}"
         if selection.wants(case):
             yield Row(case, peak_bytes(ours(threads), LARGE), {"limit": [LARGE_BYTES] * 3}, unit="B", goal=1.0,

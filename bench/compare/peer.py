@@ -117,9 +117,9 @@ def gemel_info():
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
-def gemel_peer(program, threads, build=BUILD, **environment):
+def gemel_peer(program, threads, build=BUILD, arguments=(), **environment):
     """One of ours, of this build or of another."""
-    return Peer([build / "bench" / program], **threads_environment(threads), **environment)
+    return Peer([build / "bench" / program, *arguments], **threads_environment(threads), **environment)
 
 
 def torch_peer(script, *arguments, threads):
