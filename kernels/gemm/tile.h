@@ -96,8 +96,9 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
 }
 
 /* Strides are too long for the hardware to foresee: lines are asked for so many steps of k ahead, the time of an access
- * to memory; rows of A in place a tile ahead, a line of each row at once. */
-enum { AHEAD = 24, LINE = 16 };
+ * to memory, and into the second-level cache, since the first has too few places for lines under way; rows of A in
+ * place a tile ahead, a line of each row at once. */
+enum { AHEAD = 32, LINE = 16 };
 
 /* Rows of A that one pointer reaches: it, one and two leading dimensions further are addresses that x86 can form. */
 enum { POINTER_ROWS = 3, ROW_POINTERS = (TILE_ROWS + POINTER_ROWS - 1) / POINTER_ROWS };
@@ -152,8 +153,8 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
         if (in_place) {
             GM_UNROLL
             for (int col = 0; col < vecs * VEC_LANES; col += LINE)
-                __builtin_prefetch(b + AHEAD * ldb + col, 0, 3);
-            __builtin_prefetch(b + AHEAD * ldb + t->cols - 1, 0, 3);
+                __builtin_prefetch(b + AHEAD * ldb + col, 0, 2);
+            __builtin_prefetch(b + AHEAD * ldb + t->cols - 1, 0, 2);
         }
         if (far && !by_rows && lda != TILE_ROWS) {
             __builtin_prefetch(a + AHEAD * lda + rows - 1, 0, 3);
