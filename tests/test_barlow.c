@@ -59,8 +59,10 @@ START_TEST(the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradien
     const struct {
         int64_t n, d;
         gm_barlow_form form;
-    } cases[] = {{44, 50, GM_BARLOW_DUAL}, {45, 50, GM_BARLOW_PRIMAL}, {50, 50, GM_BARLOW_PRIMAL}};
-    float za[2500], zb[2500], dza[2500], dzb[2500];
+    } cases[] = {{44, 50, GM_BARLOW_DUAL},   {45, 50, GM_BARLOW_PRIMAL},   {50, 50, GM_BARLOW_PRIMAL},
+                 {73, 100, GM_BARLOW_DUAL},  {74, 100, GM_BARLOW_PRIMAL},  {90, 100, GM_BARLOW_PRIMAL},
+                 {749, 750, GM_BARLOW_DUAL}, {750, 750, GM_BARLOW_PRIMAL}, {520, 512, GM_BARLOW_PRIMAL}};
+    float *za = floats(750 * 750), *zb = floats(750 * 750), *dza = floats(750 * 750), *dzb = floats(750 * 750);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gm_barlow_result with, without;
         barlow_fill_views(BARLOW_NORMAL, cases[i].n, cases[i].d, za, zb);
@@ -71,6 +73,7 @@ START_TEST(the_cheaper_form_is_chosen_and_the_result_is_the_same_without_gradien
         ck_assert(test_same_bits(&with.loss, &without.loss, sizeof with.loss));
         ck_assert(test_same_bits(&with.redundancy, &without.redundancy, sizeof with.loss));
     }
+    free(za), free(zb), free(dza), free(dzb);
 }
 END_TEST
 

@@ -22,9 +22,14 @@ def dual_goal(n, d):
     return 3.0 if 8 * n <= d else 2.5 if 2 * n < d else None
 
 
+def is_dual(n, d):
+    """As barlow.c chooses."""
+    return n < min(1.0, 0.9 if d < 96 else 0.7 + d / 2500) * d
+
+
 def memory_limit(n, d, threads):
     """Two matrices of n^2 floats, or 256 rows of C, whichever form is at home; statistics; 6 MB a thread."""
-    return (8 * n * n if n < 0.9 * d else 1024 * d) + 64 * d + 6e6 * threads
+    return (8 * n * n if is_dual(n, d) else 1024 * d) + 64 * d + 6e6 * threads
 
 
 def ours(threads):

@@ -5,12 +5,14 @@
 /* 8 n^2 bytes of the dual form stay addressable. */
 static const int64_t most_dual_rows = (int64_t)1 << 30;
 
-/* By arithmetic the dual form wins for n < d; 0.9 allows for the longer way of its intermediate results. */
+/* By arithmetic the dual form wins for n < d. What it stores and reads again moves the border to 0.9, and, where the
+ * primal form holds all of C, to 0.74 for the fewest columns and gradually back to 1. */
 static gm_barlow_form choose_form(int64_t n, int64_t d, gm_barlow_form asked)
 {
     if (asked != GM_BARLOW_AUTO)
         return asked;
-    return (double)n < 0.9 * (double)d ? GM_BARLOW_DUAL : GM_BARLOW_PRIMAL;
+    const double columns = (double)d, share = d < GM_BARLOW_TALL_COLS_LEAST ? 0.9 : 0.7 + columns / 2500;
+    return (double)n < (share < 1 ? share : 1) * columns ? GM_BARLOW_DUAL : GM_BARLOW_PRIMAL;
 }
 
 static bool options_valid(const gm_barlow_options *options)
