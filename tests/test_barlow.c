@@ -177,7 +177,7 @@ END_TEST
 START_TEST(nothing_beyond_the_matrices_is_touched)
 {
     static const int64_t shapes[][2] = {{5, 3},    {16, 33},  {40, 50},    {31, 129}, {70, 65},
-                                        {35, 300}, {261, 40}, {2100, 125}, {64, 261}};
+                                        {35, 300}, {261, 40}, {2100, 125}, {64, 261}, {390, 45}};
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
@@ -249,7 +249,7 @@ END_TEST
 START_TEST(bits_do_not_depend_on_threads)
 {
     static const int32_t threads[] = {1, 2, 3, 7};
-    static const int64_t shapes[][2] = {{70, 600}, {16, 1100}, {270, 140}, {2100, 131}};
+    static const int64_t shapes[][2] = {{70, 600}, {16, 1100}, {270, 140}, {2100, 131}, {400, 75}};
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {

@@ -178,6 +178,10 @@ enum { GM_BARLOW_NARROW_ROWS = 256 };
 /* Sets the loss's terms; inner = <K_A, K_B>. */
 void gm_barlow_set_dual_loss(struct gm_barlow_job *job, const struct gm_barlow_diagonal_sums *sums, double inner);
 
+/* products.c: dL/dz of both sides from K_A and K_B, [n, n] with leading dimension ldk. */
+void gm_barlow_products(struct gm_barlow_job *job, const float *k_a, const float *k_b, int64_t ldk);
+size_t gm_barlow_products_workspace(const gm_context *context, int64_t n, int64_t d);
+
 /* What K_B A and K_A B are multiplied with: 2 lambda scale / s^2. */
 float gm_barlow_dual_factor(const struct gm_barlow_job *job);
 

@@ -7,7 +7,7 @@ enum { DOT_CHUNKS = 64, DOT_LEAST = 1 << 14 };
 
 struct dot_task {
     const struct gm_barlow_kernels *kernels;
-    int64_t count, chunk_count;
+    int64_t n, ld, chunk_rows;
     const float *x, *y;
     double partial[DOT_CHUNKS];
 };
@@ -16,15 +16,18 @@ static void dot_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     struct dot_task *task = arg;
-    const int64_t first = chunk * task->chunk_count, count = gm_min_i64(task->chunk_count, task->count - first);
-    task->partial[chunk] = task->kernels->dot(count, task->x + first, task->y + first);
+    const int64_t first = chunk * task->chunk_rows, end = gm_min_i64(first + task->chunk_rows, task->n);
+    double sum = 0;
+    for (int64_t row = first; row < end; row++)
+        sum += task->kernels->dot(task->n, task->x + row * task->ld, task->y + row * task->ld);
+    task->partial[chunk] = sum;
 }
 
-static double dot(gm_context *context, int64_t count, const float *x, const float *y)
+static double dot(gm_context *context, int64_t n, const float *x, const float *y, int64_t ld)
 {
-    struct dot_task task = {.kernels = context->kernels.barlow, .count = count, .x = x, .y = y};
-    task.chunk_count = gm_max_i64(DOT_LEAST, gm_ceil_div(count, DOT_CHUNKS));
-    const int64_t chunks = gm_ceil_div(count, task.chunk_count);
+    struct dot_task task = {.kernels = context->kernels.barlow, .n = n, .ld = ld, .x = x, .y = y};
+    task.chunk_rows = gm_max_i64(gm_ceil_div(DOT_LEAST, n), gm_ceil_div(n, DOT_CHUNKS));
+    const int64_t chunks = gm_ceil_div(n, task.chunk_rows);
     gm_parallel(context, chunks, dot_chunk, &task);
     double sum = 0;
     for (int64_t i = 0; i < chunks; i++)
@@ -32,12 +35,22 @@ static double dot(gm_context *context, int64_t count, const float *x, const floa
     return sum;
 }
 
+/* Rows up to which the gradients are made by products.c: K_A and K_B, which it reads once for each chunk of columns,
+ * stay in a level-3 cache. */
+enum { PRODUCTS_ROWS = 1024 };
+
+/* Where products.c reads K as it is stored, rows must not lie 4 KiB apart. */
+static int64_t gram_ld(int64_t n)
+{
+    return n > PRODUCTS_ROWS ? n : gm_round_up(n, 16) + 16;
+}
+
 /* k = A A^T */
 static void gram(const struct gm_barlow_job *job, const struct gm_barlow_view *view, float *k)
 {
     const struct gm_gemm_source left = gm_barlow_source(view, false), right = gm_barlow_source(view, true);
     const struct gm_gemm_epilogue store = {
-        .kind = GM_GEMM_STORE, .c = k, .ldc = job->n, .alpha = 1.0f, .symmetric = true};
+        .kind = GM_GEMM_STORE, .c = k, .ldc = gram_ld(job->n), .alpha = 1.0f, .symmetric = true};
     gm_gemm_run(job->context, job->n, job->n, job->d, &left, &right, &store);
 }
 
@@ -66,19 +79,21 @@ void gm_barlow_set_dual_loss(struct gm_barlow_job *job, const struct gm_barlow_d
 void gm_barlow_dual(struct gm_barlow_job *job)
 {
     gm_context *context = job->context;
-    const int64_t n = job->n;
+    const int64_t n = job->n, ldk = gram_ld(n);
     const size_t mark = gm_workspace_mark(context);
     double *gap = gm_workspace_take(context, (size_t)job->d * sizeof *gap);
-    float *k_a = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_a);
-    float *k_b = gm_workspace_take(context, (size_t)(n * n) * sizeof *k_b);
+    float *k_a = gm_workspace_take(context, (size_t)(n * ldk) * sizeof *k_a);
+    float *k_b = gm_workspace_take(context, (size_t)(n * ldk) * sizeof *k_b);
 
     gm_barlow_normalize(job, gap);
     struct gm_barlow_diagonal_sums sums = {0, 0};
     gm_barlow_add_diagonal(job, 0, job->d, gap, &sums);
     gram(job, &job->a.view, k_a);
     gram(job, &job->b.view, k_b);
-    gm_barlow_set_dual_loss(job, &sums, dot(context, n * n, k_a, k_b));
-    if (job->gradients) {
+    gm_barlow_set_dual_loss(job, &sums, dot(context, n, k_a, k_b, ldk));
+    if (job->gradients && n <= PRODUCTS_ROWS) {
+        gm_barlow_products(job, k_a, k_b, ldk);
+    } else if (job->gradients) {
         multiply(job, k_b, &job->a);
         multiply(job, k_a, &job->b);
         gm_barlow_chain(job);
@@ -90,7 +105,8 @@ size_t gm_barlow_dual_workspace(const gm_context *context, int64_t n, int64_t d,
 {
     size_t most = gm_gemm_run_workspace(context, n, n, d, GM_GEMM_STORE);
     if (gradients)
-        most = gm_barlow_larger(most, gm_gemm_run_workspace(context, n, d, n, GM_GEMM_STORE));
-    return gm_workspace_bytes((size_t)d * sizeof(double)) + 2 * gm_workspace_bytes((size_t)(n * n) * sizeof(float)) +
-           most;
+        most = gm_barlow_larger(most, n <= PRODUCTS_ROWS ? gm_barlow_products_workspace(context, n, d)
+                                                         : gm_gemm_run_workspace(context, n, d, n, GM_GEMM_STORE));
+    return gm_workspace_bytes((size_t)d * sizeof(double)) +
+           2 * gm_workspace_bytes((size_t)(n * gram_ld(n)) * sizeof(float)) + most;
 }
