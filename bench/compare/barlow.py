@@ -1,14 +1,16 @@
 """gm_barlow_loss_f32, forward and backward, against the loss as its formula reads on Debian's OpenBLAS, and against PyTorch:
 the usual code and the dual form by hand, each as it is and compiled."""
+import barlow_plot
 from blas import blas_peer
 from measure import Row, interleave, least_seconds
 from peer import PROGRAMS, Peer, check_agreement, gemel_info, gemel_peer, torch_peer
 
-SHAPES = [(256, 256), (512, 512), (2048, 512), (64, 2048), (256, 2048), (1024, 2048), (32, 8192), (128, 8192), (256, 8192),
-          (1024, 8192), (2048, 8192)]
-QUICK = [(256, 8192), (32, 8192), (256, 256)]
-# C alone would take 16 GiB here.
-LARGE, LARGE_BYTES = (32, 65536), 100e6
+SHAPES = [(256, 256), (512, 512), (2048, 512), (64, 2048), (256, 512), (256, 1024), (256, 2048), (1024, 2048), (256, 4096),
+          (32, 8192), (128, 8192), (256, 8192), (1024, 8192), (2048, 8192)]
+# The picture's, and the fewest rows.
+QUICK = [(256, 256), (256, 512), (256, 1024), (256, 2048), (256, 4096), (256, 8192), (32, 8192)]
+# Here C alone would take 16 GiB, or a matrix of N^2 floats 1 GiB.
+LARGE = [(32, 65536), (16384, 512)]
 
 # Where the choice between the forms changes: rows as a share of the columns.
 CHOOSER_COLS, CHOOSER_SHARES, CHOOSER_GOAL = (128, 384, 1024), (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3), 0.95
@@ -92,6 +94,10 @@ def time_rows(shape, threads, selection):
         yield Row(f"{case}/peak", seconds, {"fma-peak": limit}, goal=PEAK_GOAL, is_reference=False)
 
 
+def limit_row(case, shape, threads, mine):
+    return Row(case, mine, {"limit": [memory_limit(*shape, threads)] * len(mine)}, unit="B", goal=1.0, is_reference=False)
+
+
 def memory_rows(shape, threads, against):
     n, d = shape
     case, mine = f"memory-{n}x{d}/t{threads}", peak_bytes(ours(threads), shape)
@@ -102,8 +108,7 @@ def memory_rows(shape, threads, against):
                  "torch": torch_peak_bytes("usual", shape, threads),
                  "torch-dual": torch_peak_bytes("dual", shape, threads)}
     yield Row(case, mine, peers, unit="B", is_reference=False)
-    yield Row(f"{case}/limit", mine, {"limit": [memory_limit(n, d, threads)] * len(mine)}, unit="B", goal=1.0,
-              is_reference=False)
+    yield limit_row(f"{case}/limit", shape, threads, mine)
 
 
 def chooser_rows(n, d, threads, selection):
@@ -130,7 +135,11 @@ def rows(selection):
             for d in CHOOSER_COLS:
                 for share in CHOOSER_SHARES:
                     yield from chooser_rows(round(share * d), d, threads, selection)
-        case = f"memory-{LARGE[0]}x{LARGE[1]}/t{threads}"
-        if selection.wants(case):
-            yield Row(case, peak_bytes(ours(threads), LARGE), {"limit": [LARGE_BYTES] * 3}, unit="B", goal=1.0,
-                      is_reference=False)
+        for shape in LARGE:
+            case = f"memory-{shape[0]}x{shape[1]}/t{threads}/limit"
+            if selection.wants(case):
+                yield limit_row(case, shape, threads, peak_bytes(ours(threads), shape))
+
+
+def draw(path, measured):
+    barlow_plot.write(path, measured)
