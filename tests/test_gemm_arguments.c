@@ -5,14 +5,21 @@
 
 #include "support/support.h"
 
-enum call { GEMM = 1, SYRK = 2, FUSED = 4, ALL = 7, TWO = GEMM | FUSED /* operands */ };
+enum call { GEMM = 1, SYRK = 2, FUSED = 4, PACKED = 8, PACK = 16, CALLS = 32 };
+
+/* Those that take A and write C, those that take B as it is stored, and those that both do. */
+enum { TO_C = GEMM | SYRK | FUSED | PACKED, OF_B = GEMM | FUSED | PACK, TWO = GEMM | FUSED };
 
 /* What can be wrong; pointers are there or not. */
-enum argument { NONE, CONTEXT, WORKSPACE, TA, TB, M, N, K, A, LDA, B, LDB, C, LDC, OPTIONS, ARGUMENTS };
+enum argument { NONE, CONTEXT, WORKSPACE, TA, TB, M, N, K, A, LDA, B, LDB, C, LDC, OPTIONS, WEIGHTS, ARGUMENTS };
+
+/* Packed weights that are wrong. */
+enum weights { MISSING, RIGHT, OTHER_N, OTHER_K, NEVER_PACKED, MISALIGNED };
 
 static const int64_t valid[ARGUMENTS] = {
-    [CONTEXT] = 1, [WORKSPACE] = 1, [M] = 2,   [N] = 3, [K] = 4,   [A] = 1,
-    [LDA] = 4,     [B] = 1,         [LDB] = 3, [C] = 1, [LDC] = 3, [OPTIONS] = sizeof(gm_gemm_options),
+    [CONTEXT] = 1,     [WORKSPACE] = 1, [M] = 2,   [N] = 3, [K] = 4,   [A] = 1,
+    [LDA] = 4,         [B] = 1,         [LDB] = 3, [C] = 1, [LDC] = 3, [OPTIONS] = sizeof(gm_gemm_options),
+    [WEIGHTS] = RIGHT,
 };
 
 /* Calls, up to two arguments that are changed, and what the calls then return. */
@@ -26,36 +33,55 @@ typedef struct arguments_case {
 } arguments_case;
 
 static const arguments_case cases[] = {
-    {ALL, NONE, 0, NONE, 0, GM_OK},
-    {ALL, CONTEXT, 0, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, WORKSPACE, 0, TA, 1, GM_WORKSPACE_TOO_SMALL},
-    {ALL, TA, 2, NONE, 0, GM_INVALID_ARGUMENT},
-    {TWO, TB, -1, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, M, -1, NONE, 0, GM_INVALID_ARGUMENT},
-    {TWO, N, -1, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, K, -1, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, A, 0, NONE, 0, GM_INVALID_ARGUMENT},
-    {TWO, B, 0, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, C, 0, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, LDA, 3, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, TA, 1, LDA, 1, GM_INVALID_ARGUMENT},
-    {TWO, LDB, 2, NONE, 0, GM_INVALID_ARGUMENT},
-    {TWO, TB, 1, NONE, 0, GM_INVALID_ARGUMENT},
-    {ALL, LDC, 1, NONE, 0, GM_INVALID_ARGUMENT},
-    {TWO, LDC, 2, NONE, 0, GM_INVALID_ARGUMENT},
-    {TWO, M, INT64_MAX / 2, NONE, 0, GM_SIZE_OVERFLOW},
+    {TO_C | PACK, NONE, 0, NONE, 0, GM_OK},
+    {TO_C | PACK, CONTEXT, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, WORKSPACE, 0, TA, 1, GM_WORKSPACE_TOO_SMALL},
+    {TO_C, TA, 2, NONE, 0, GM_INVALID_ARGUMENT},
+    {OF_B, TB, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, M, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {OF_B | PACKED, N, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C | PACK, K, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, A, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {OF_B, B, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, C, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, LDA, 3, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, TA, 1, LDA, 1, GM_INVALID_ARGUMENT},
+    {OF_B, LDB, 2, NONE, 0, GM_INVALID_ARGUMENT},
+    {OF_B, TB, 1, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, LDC, 1, NONE, 0, GM_INVALID_ARGUMENT},
+    {TWO | PACKED, LDC, 2, NONE, 0, GM_INVALID_ARGUMENT},
+    {TWO | PACKED, M, INT64_MAX / 2, NONE, 0, GM_SIZE_OVERFLOW},
     {SYRK, M, INT64_MAX / 2, LDC, INT64_MAX / 2, GM_SIZE_OVERFLOW},
-    {ALL, M, 0, C, 0, GM_OK},
-    {ALL, TA, 1, LDA, 2, GM_OK},
-    {TWO, TB, 1, LDB, 4, GM_OK},
-    {ALL, LDA, 7, LDC, 5, GM_OK},
-    {FUSED, OPTIONS, sizeof(gm_gemm_options) - 1, NONE, 0, GM_INVALID_ARGUMENT},
+    {TO_C, M, 0, C, 0, GM_OK},
+    {TO_C, TA, 1, LDA, 2, GM_OK},
+    {OF_B, TB, 1, LDB, 4, GM_OK},
+    {TO_C, LDA, 7, LDC, 5, GM_OK},
+    {FUSED | PACKED, OPTIONS, sizeof(gm_gemm_options) - 1, NONE, 0, GM_INVALID_ARGUMENT},
+    {PACKED | PACK, WEIGHTS, MISSING, NONE, 0, GM_INVALID_ARGUMENT},
+    {PACKED, WEIGHTS, OTHER_N, NONE, 0, GM_INVALID_ARGUMENT},
+    {PACKED, WEIGHTS, OTHER_K, NONE, 0, GM_INVALID_ARGUMENT},
+    {PACKED, WEIGHTS, NEVER_PACKED, NONE, 0, GM_INVALID_ARGUMENT},
+    {PACKED | PACK, WEIGHTS, MISALIGNED, NONE, 0, GM_INVALID_ARGUMENT},
+    {PACK, K, INT64_MAX / 16, LDB, 3, GM_SIZE_OVERFLOW},
 };
 
 typedef struct operands {
     gm_context *context;
     float a[64], b[64], c[64], sums[64];
+    _Alignas(16) char weights[1024];
 } operands;
+
+/* What has been packed of B as `weights` says. */
+static gm_gemm_packed *make_weights(int64_t weights, operands *o)
+{
+    const int64_t n = valid[N] + (weights == OTHER_N), k = valid[K] + (weights == OTHER_K);
+    if (weights == MISSING)
+        return NULL;
+    if (weights != NEVER_PACKED)
+        ck_assert_int_eq(gm_gemm_pack_f32(o->context, GM_NO_TRANSPOSE, n, k, o->b, n, (gm_gemm_packed *)o->weights),
+                         GM_OK);
+    return (gm_gemm_packed *)(o->weights + (weights == MISALIGNED ? 4 : 0));
+}
 
 static gm_status make_call(int call, const int64_t *x, operands *o)
 {
@@ -63,15 +89,22 @@ static gm_status make_call(int call, const int64_t *x, operands *o)
     const float *a = x[A] ? o->a : NULL, *b = x[B] ? o->b : NULL;
     float *c = x[C] ? o->c : NULL;
     const gm_transpose ta = (gm_transpose)x[TA], tb = (gm_transpose)x[TB];
-    if (call == GEMM)
+    gm_gemm_options options = gm_gemm_default_options();
+    options.size = (size_t)x[OPTIONS];
+    options.column_sums = o->sums;
+    gm_gemm_packed *weights = make_weights(x[WEIGHTS], o);
+    switch (call) {
+    case GEMM:
         return gm_gemm_f32(context, ta, tb, x[M], x[N], x[K], 1, a, x[LDA], b, x[LDB], 0, c, x[LDC]);
-    if (call == FUSED) {
-        gm_gemm_options options = gm_gemm_default_options();
-        options.size = (size_t)x[OPTIONS];
-        options.column_sums = o->sums;
+    case FUSED:
         return gm_gemm_fused_f32(context, ta, tb, x[M], x[N], x[K], 1, a, x[LDA], b, x[LDB], 0, c, x[LDC], &options);
+    case PACKED:
+        return gm_gemm_packed_f32(context, ta, x[M], x[N], x[K], 1, a, x[LDA], weights, 0, c, x[LDC], &options);
+    case PACK:
+        return gm_gemm_pack_f32(context, tb, x[N], x[K], b, x[LDB], weights);
+    default:
+        return gm_syrk_f32(context, ta, x[M], x[K], 1, a, x[LDA], 0, c, x[LDC]);
     }
-    return gm_syrk_f32(context, ta, x[M], x[K], 1, a, x[LDA], 0, c, x[LDC]);
 }
 
 static void check(int call, const arguments_case *example, size_t number)
@@ -93,7 +126,7 @@ static void check(int call, const arguments_case *example, size_t number)
 START_TEST(bad_arguments_return_their_status)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int call = 1; call <= ALL; call *= 2)
+        for (int call = 1; call < CALLS; call *= 2)
             if (cases[i].calls & call)
                 check(call, &cases[i], i);
 }

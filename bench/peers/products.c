@@ -16,6 +16,7 @@ typedef struct product {
     gm_transpose ta, tb;
     int64_t m, n, k, lda, ldb;
     float *a, *b, *c, *bias;
+    gm_gemm_packed *packed;
     gm_status (*run)(const struct product *p);
     double last;
 } product;
@@ -30,6 +31,11 @@ static gm_status syrk_instead(const product *p)
     return gm_gemm_f32(p->context, p->ta, p->tb, p->m, p->m, p->k, 1.0f, p->a, p->lda, p->a, p->lda, 0.0f, p->c, p->n);
 }
 
+static gm_status gemm(const product *p)
+{
+    return gm_gemm_f32(p->context, p->ta, p->tb, p->m, p->n, p->k, 1.0f, p->a, p->lda, p->b, p->ldb, 0.0f, p->c, p->n);
+}
+
 static gm_status fused(const product *p)
 {
     gm_gemm_options options = gm_gemm_default_options();
@@ -41,10 +47,15 @@ static gm_status fused(const product *p)
 
 static gm_status fused_instead(const product *p)
 {
-    const gm_status status =
-        gm_gemm_f32(p->context, p->ta, p->tb, p->m, p->n, p->k, 1.0f, p->a, p->lda, p->b, p->ldb, 0.0f, p->c, p->n);
+    const gm_status status = gemm(p);
     return status != GM_OK ? status
                            : gm_bias_relu_forward_f32(p->context, p->m, p->n, p->c, p->n, p->bias, true, p->c, p->n);
+}
+
+static gm_status packed(const product *p)
+{
+    return gm_gemm_packed_f32(p->context, p->ta, p->m, p->n, p->k, 1.0f, p->a, p->lda, p->packed, 0.0f, p->c, p->n,
+                              NULL);
 }
 
 static const struct {
@@ -54,11 +65,12 @@ static const struct {
 } products[] = {
     {"syrk", syrk, syrk_instead},
     {"fused", fused, fused_instead},
+    {"packed", packed, gemm},
 };
 
 static void release(product *p)
 {
-    free(p->a), free(p->b), free(p->c), free(p->bias);
+    free(p->a), free(p->b), free(p->c), free(p->bias), free(p->packed);
     gm_context_destroy(p->context);
     *p = (product){0};
 }
@@ -84,6 +96,9 @@ static void prepare(product *p, const char *request)
     p->b = bench_floats(p->k * p->n, 2);
     p->c = bench_floats(p->m * p->n, 3);
     p->bias = bench_floats(p->n, 4);
+    p->packed = malloc(gm_gemm_packed_f32_size(p->context, p->n, p->k));
+    if (!p->packed || gm_gemm_pack_f32(p->context, p->tb, p->n, p->k, p->b, p->ldb, p->packed) != GM_OK)
+        server_fail("cannot pack %s", request);
 }
 
 static void run(void *arg)

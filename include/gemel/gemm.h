@@ -50,6 +50,29 @@ GM_API gm_status gm_gemm_fused_f32(gm_context *context, gm_transpose ta, gm_tran
 GM_API size_t gm_gemm_fused_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t m,
                                           int64_t n, int64_t k, const gm_gemm_options *options);
 
+/* op(B) in the order in which products read it, for weights that many products share. It lies in the caller's memory,
+ * is only read by products, in any number of threads and contexts at once, and fits contexts of the same instruction
+ * set in the same process: it is neither to be moved nor stored in files. */
+typedef struct gm_gemm_packed gm_gemm_packed;
+
+/* Bytes of it for op(B) [k, n]; 0 if there cannot be so many. */
+GM_API size_t gm_gemm_packed_f32_size(const gm_context *context, int64_t n, int64_t k);
+
+/* Packs op(B) [k, n] into memory of that size, aligned as malloc() does; again whenever B has changed. b: [k, n] with
+ * ldb >= n, or [n, k] with ldb >= k when tb is GM_TRANSPOSE. Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW. */
+GM_API gm_status gm_gemm_pack_f32(gm_context *context, gm_transpose tb, int64_t n, int64_t k, const float *b,
+                                  int64_t ldb, gm_gemm_packed *packed);
+
+/* gm_gemm_fused_f32() with a packed B, the same bits. Errors: also GM_INVALID_ARGUMENT if it was packed for another n,
+ * k or instruction set. */
+GM_API gm_status gm_gemm_packed_f32(gm_context *context, gm_transpose ta, int64_t m, int64_t n, int64_t k, float alpha,
+                                    const float *a, int64_t lda, const gm_gemm_packed *b, float beta, float *c,
+                                    int64_t ldc, const gm_gemm_options *options);
+
+/* Bytes of workspace that the call above needs. */
+GM_API size_t gm_gemm_packed_f32_workspace(const gm_context *context, gm_transpose ta, int64_t m, int64_t n, int64_t k,
+                                           const gm_gemm_options *options);
+
 /* C = alpha A A^T + beta C, or alpha A^T A + beta C with GM_TRANSPOSE; A is stored as [m, k], or as [k, m], C is [m,
  * m]. Half the arithmetic of gm_gemm_f32() with the same bits. C is read on and below the diagonal, and written
  * everywhere: the result is symmetric bit for bit. Otherwise as gm_gemm_f32(). */

@@ -25,10 +25,13 @@ struct direct {
 };
 
 /* A that runs along its rows is read a line for each k. That is too much for the first-level cache if all lines fall
- * into one set, and if many panels of B read them again. */
+ * into one set, and if many panels of B read them again; so is A that runs along k if there are more panels, which a B
+ * packed beforehand may have. */
 static bool must_pack(const struct gm_gemm_kernels *kernels, const struct gm_gemm_product *p)
 {
-    enum { PANELS = 4 };
+    enum { PANELS = 4, PACKED_PANELS = 16, PACKED_ROWS = 28 };
+    if (p->b->kind == GM_GEMM_PACKED && p->n > PACKED_PANELS * kernels->nr && p->m > PACKED_ROWS)
+        return true;
     return p->a->kind != GM_GEMM_PLAIN ||
            (p->a->transposed && (kernels->whole_rows || p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
 }
@@ -95,6 +98,10 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
         .beta = epilogue->beta,
         .skip_from = epilogue->symmetric ? row - col + 1 : INT64_MAX / 2,
     };
+    if (p->b->kind == GM_GEMM_PACKED) {
+        block.source = NULL;
+        block.b = p->b->data + col * p->b->ld;
+    }
     if (d->parts > 1) {
         block.c = d->partial + (part * p->m + row) * p->n + col;
         block.ldc = p->n;
@@ -112,6 +119,8 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
         const int64_t before = d->depth_blocks == 1 ? 0 : gm_gemm_share(depth, d->depth_blocks, i), k = first + before;
         block.source_k = k;
         block.depth = d->depth_blocks == 1 ? depth : gm_gemm_share(depth, d->depth_blocks, i + 1) - before;
+        block.b_others = p->b->ld - block.depth;
+        block.b_before = k;
         if (d->pack_a)
             d->kernels->pack_a(a, row, rows, k, block.depth, workspace);
         else

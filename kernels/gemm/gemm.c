@@ -52,7 +52,7 @@ static bool direct_pays(const gm_context *context, const struct gm_gemm_product 
 {
     if (p->epilogue->kind != GM_GEMM_STORE)
         return false;
-    if (gm_gemm_parts(p) > 1)
+    if (gm_gemm_parts(p) > 1 || p->b->kind == GM_GEMM_PACKED)
         return true;
     const int64_t nr = context->kernels.gemm->nr;
     if (p->epilogue->symmetric)

@@ -11,6 +11,7 @@
 
 enum gm_gemm_source_kind {
     GM_GEMM_PLAIN = 0,
+    GM_GEMM_PACKED,     /* B alone: all k of it in panels as the kernels' pack_b() leaves them, ld of them */
     GM_GEMM_NORMALISED, /* x of stored column j stands for (x - mean_high[j] - mean_low[j]) scale[j] */
 };
 

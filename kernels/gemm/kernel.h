@@ -36,7 +36,8 @@ struct gm_gemm_block {
     const float *a; /* packed, or with lda as it is stored: by rows [rows, depth], or transposed [depth, rows] */
     int64_t lda;
     bool a_transposed;
-    const float *b;                      /* packed; or NULL, then */
+    const float *b;                      /* packed; or NULL, then `source` */
+    int64_t b_others, b_before;          /* k of a packed panel that are not the block's, and those before it */
     const struct gm_gemm_source *source; /* op(B) as it is stored, from this column and this k on, */
     int64_t source_col, source_k;
     float *panel; /* packed panel by panel into nr depth + slack floats */

@@ -73,7 +73,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
     struct tile tile = {
         .depth = x->depth,
         .lda = x->lda ? x->lda : TILE_ROWS,
-        .b = x->source ? x->panel : x->b + j * x->depth,
+        .b = x->source ? x->panel : x->b + j * (x->depth + x->b_others) + x->b_before * vecs * VEC_LANES,
         .ldb = vecs * VEC_LANES,
         .kept = x->panel,
         .ldkept = in_place && row_tiles > 1 ? vecs * VEC_LANES : 0,
