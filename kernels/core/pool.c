@@ -48,7 +48,7 @@ enum {
 
 /* How a worker waits for the next job. First it only pauses, which sees a job soonest; then it yields the processor to
  * whoever wants it; then it sleeps, from where waking takes some 50 us on a virtual machine. */
-enum { PAUSES = 200, AWAKE_NANOSECONDS = 2 * 1000 * 1000 };
+enum { PAUSES = 200, AWAKE_NANOSECONDS = 10 * 1000 * 1000 };
 
 struct worker {
     struct gm_pool *pool;
