@@ -1,18 +1,23 @@
-"""Column statistics, and batch and layer normalisation forward and backward, against PyTorch and the memory's bandwidth."""
+"""Column statistics, batch and layer normalisation forward and backward, against PyTorch and the memory's bandwidth; optimisers
+against the latter."""
 import dataclasses
 
 from measure import Row, interleave
 from peer import PROGRAMS, Peer, check_agreement, gemel_peer, torch_peer
 
-# Times that each element passes between memory and processor at least, as reads and writes of the passes over the matrix.
-# A pass that needs a sum over all rows cannot share its reads with the one that makes the sum.
+# How the passes over the matrices go at least: matrices read, written, read and written in place. A pass that needs a sum over
+# all rows cannot share its reads with the one that makes the sum.
+STATISTICS, BATCHNORM_BACKWARD = (1, 0, 0), [(2, 0, 0), (2, 1, 0)]  # sums of dy and dy x; dy and x to dx
 PASSES = {
-    "column_stats": [(1, 0)],
-    "batchnorm": [(1, 0), (1, 1), (2, 0), (2, 1)],  # statistics; x to y; sums of dy and dy x; dy and x to dx
-    "batchnorm_relu": [(1, 0), (1, 1), (2, 0), (2, 1)],
-    "layernorm": [(1, 1), (2, 1)],  # x to y; dy and x to dx
+    "column_stats": {"all": [STATISTICS]},
+    "batchnorm": {"forward": [STATISTICS, (1, 1, 0)], "backward": BATCHNORM_BACKWARD},
+    "batchnorm_relu": {"forward": [STATISTICS, (1, 1, 0)], "backward": BATCHNORM_BACKWARD},
+    "batchnorm_add_relu": {"forward": [STATISTICS, (2, 1, 0)], "backward": [(2, 0, 0), (2, 2, 0)]},
+    "layernorm": {"forward": [(1, 1, 0)], "backward": [(2, 1, 0)]},
+    "sgd": {"all": [(1, 0, 2)]},  # gradient; parameter and velocity
+    "adam": {"all": [(1, 0, 3)]},  # gradient; parameter and two moments
+    "lars": {"all": [(2, 0, 0), (1, 0, 2)]},  # the norms first
 }
-TORCH_GOALS = {"column_stats": 10.0, "batchnorm_relu": 3.5}
 BANDWIDTH_GOAL = 0.85
 
 
@@ -22,19 +27,20 @@ class Case:
     rows: int
     cols: int
     side: int = 0  # of the square images whose pixels the rows are; 0: samples
-    out_of_cache: bool = False
-
-    def name(self, threads):
-        return f"{self.operation}-{self.rows}x{self.cols}/t{threads}"
+    goal: float = None  # to PyTorch's best layout
 
     @property
-    def request(self):
-        return f"{self.operation} {self.rows} {self.cols} {self.side}"
+    def name(self):
+        return f"{self.operation}-{self.rows}x{self.cols}"
 
-    def limit(self, bandwidth, threads):
+    def request(self, phase):
+        return f"{self.operation} {phase} {self.rows} {self.cols} {self.side}"
+
+    def limit(self, phase, bandwidth, threads):
         """Seconds that the passes take at least."""
-        return sum(4 * self.rows * self.cols * (reads + writes) / bandwidth.need(f"{reads} {writes} {threads}")
-                   for reads, writes in PASSES[self.operation])
+        return sum(4 * self.rows * self.cols * (reads + writes + 2 * updates)
+                   / bandwidth.need(f"{reads} {writes} {updates} {threads}")
+                   for reads, writes, updates in PASSES[self.operation][phase])
 
     def peers(self, threads, against):
         if against:
@@ -47,39 +53,62 @@ class Case:
 
 
 CASES = [
-    *(Case("column_stats", *shape) for shape in ((256, 8192), (65536, 64), (16384, 256), (50176, 64))),
-    *(Case(operation, *shape) for operation in ("batchnorm", "batchnorm_relu")
+    *(Case("column_stats", *shape, goal=10.0) for shape in ((256, 8192), (65536, 64), (16384, 256), (50176, 64))),
+    *(Case(operation, *shape, goal=goal)
+      for operation, goal in (("batchnorm", None), ("batchnorm_relu", 3.5), ("batchnorm_add_relu", 3.5))
       for shape in ((256, 8192), (65536, 64, 32), (16384, 256), (50176, 64, 56), (50176, 256, 56))),
     *(Case("layernorm", *shape) for shape in ((256, 8192), (1024, 512), (16384, 256))),
-    *(Case(operation, *shape, out_of_cache=True) for operation in PASSES for shape in ((1048576, 64), (8192, 8192))),
 ]
-QUICK = [Case("column_stats", 256, 8192), Case("column_stats", 65536, 64), Case("batchnorm_relu", 50176, 64, 56),
-         Case("layernorm", 16384, 256), Case("column_stats", 1048576, 64, out_of_cache=True)]
+QUICK = [Case("column_stats", 256, 8192, goal=10.0), Case("column_stats", 65536, 64, goal=10.0),
+         Case("batchnorm_add_relu", 50176, 256, 56, goal=3.5), Case("layernorm", 16384, 256)]
+# 256 MiB a matrix, and at least four times as much as the caches of most machines.
+OUT_OF_CACHE = [Case(operation, *shape) for operation in PASSES for shape in ((1048576, 64), (65536, 1024), (8192, 8192))
+                if shape == (8192, 8192) or operation not in ("sgd", "adam", "lars")]
+QUICK_OUT_OF_CACHE = [Case(operation, 65536, 1024) for operation in PASSES]
 
 
-def case_rows(case, threads, against):
-    mine, bandwidth = gemel_peer("normalization", threads), Peer([PROGRAMS / "bandwidth"])
-    peers, name = case.peers(threads, against), case.name(threads)
+def torch_rows(case, threads, against):
+    mine, peers = gemel_peer("normalization", threads), case.peers(threads, against)
+    name, request = f"{case.name}/t{threads}", case.request("all")
     for peer in peers.values():
-        check_agreement(mine, peer, f"value {case.request}")
-    asks = {"ours": lambda: mine.need(f"time {case.request}"),
-            **{key: lambda peer=peer: peer.ask(f"time {case.request}") for key, peer in peers.items()}}
-    if case.out_of_cache:
-        asks["limit"] = lambda: case.limit(bandwidth, threads)
-    costs = interleave(asks)
-    for peer in (mine, bandwidth, *peers.values()):
+        check_agreement(mine, peer, f"value {request}")
+    costs = interleave({"ours": lambda: mine.need(f"time {request}"),
+                        **{key: lambda peer=peer: peer.ask(f"time {request}") for key, peer in peers.items()}})
+    for peer in (mine, *peers.values()):
         peer.close()
-    seconds, limit = costs.pop("ours"), costs.pop("limit", None)
-    yield Row(name, seconds, costs, limit=limit)
-    if case.operation in TORCH_GOALS and not against:
-        yield Row(f"{name}/torch", seconds, {key: costs[key] for key in costs if key != "torch-compiled"},
-                  goal=TORCH_GOALS[case.operation], is_reference=False)
-    if limit:
-        yield Row(f"{name}/limit", seconds, {"bandwidth": limit}, goal=BANDWIDTH_GOAL, is_reference=False)
+    seconds = costs.pop("ours")
+    yield Row(name, seconds, costs)
+    if case.goal and not against:
+        yield Row(f"{name}/torch", seconds, {key: costs[key] for key in costs if key != "torch-compiled"}, goal=case.goal,
+                  is_reference=False)
+
+
+def limit_row(case, phase, name, threads, against):
+    mine, bandwidth = gemel_peer("normalization", threads), Peer([PROGRAMS / "bandwidth"])
+    before = gemel_peer("normalization", threads, against) if against else None
+    request = f"time {case.request(phase)}"
+    asks = {"ours": lambda: mine.need(request), "bandwidth": lambda: case.limit(phase, bandwidth, threads)}
+    if before:
+        asks["before"] = lambda: before.need(request)
+    costs = interleave(asks)
+    for peer in (mine, bandwidth, before):
+        if peer:
+            peer.close()
+    limit = costs.pop("bandwidth")
+    if before:
+        return Row(name, costs["ours"], {"before": costs["before"]}, limit=limit)
+    return Row(name, costs["ours"], {"bandwidth": limit}, goal=BANDWIDTH_GOAL, limit=limit, is_reference=False)
 
 
 def rows(selection):
-    for threads in selection.thread_counts():
+    counts = selection.thread_counts()
+    for threads in counts:
         for case in QUICK if selection.quick else CASES:
-            if selection.wants(case.name(threads)):
-                yield from case_rows(case, threads, selection.against)
+            if selection.wants(f"{case.name}/t{threads}"):
+                yield from torch_rows(case, threads, selection.against)
+    for threads in selection.thread_counts(*sorted({1, *counts})):
+        for case in QUICK_OUT_OF_CACHE if selection.quick else OUT_OF_CACHE:
+            for phase in PASSES[case.operation]:
+                name = f"{case.name}/t{threads}/limit" if phase == "all" else f"{case.name}/t{threads}/{phase}-limit"
+                if selection.wants(name):
+                    yield limit_row(case, phase, name, threads, selection.against)
