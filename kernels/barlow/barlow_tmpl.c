@@ -81,7 +81,7 @@ static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a
     for (int64_t j = 0; j < cols; j++)
         out[j] = 0;
     for (int64_t i = 0; i < rows; i += STRIP) {
-        const struct walk_part part = {rows, cols, i, gm_min_i64(i + STRIP, rows)};
+        const struct walk_part part = {rows, cols, i, gm_min_i64(i + STRIP, rows), false};
         clear(&sums, cols);
         walk_memory(distance_vector, distance_ahead, &arg, &part, 2, copies != NULL);
         flush(&sums, cols, out);
@@ -112,7 +112,7 @@ WALK_INLINE void normalize_ahead(const void *arg, int64_t row, int64_t col, int 
 static void normalize(int64_t rows, int64_t cols, const struct gm_barlow_view *view, float *out, int64_t ldo)
 {
     const struct normalize_walk arg = {*view, out, ldo};
-    const struct walk_part part = {rows, cols, 0, rows};
+    const struct walk_part part = {rows, cols, 0, rows, false};
     walk_memory(normalize_vector, normalize_ahead, &arg, &part, 1, 0);
 }
 
@@ -231,7 +231,7 @@ static void project_rows(const struct gm_barlow_block *block, double *a_sum, dou
     struct strip_sums a, b;
     const struct project_walk arg = {block, &a, &b};
     for (int64_t i = 0; i < block->rows; i += STRIP) {
-        const struct walk_part part = {block->rows, block->cols, i, gm_min_i64(i + STRIP, block->rows)};
+        const struct walk_part part = {block->rows, block->cols, i, gm_min_i64(i + STRIP, block->rows), false};
         clear(&a, block->cols);
         clear(&b, block->cols);
         walk_memory(project_row, project_ahead, &arg, &part, 1, 0);
@@ -307,7 +307,7 @@ static void chain(const struct gm_barlow_block *block, const float *a_projection
         struct chain_walk arg = {block, {.cols = width}, a_projection, b_projection};
         if (block->a.packed)
             arg.panel = panel_at(block, col);
-        const struct walk_part part = {block->rows, arg.panel.cols, 0, block->rows};
+        const struct walk_part part = {block->rows, arg.panel.cols, 0, block->rows, false};
         walk_memory(chain_vector, chain_ahead, &arg, &part, CHAIN_FORMS, form);
     }
     vec_stream_end();

@@ -42,7 +42,7 @@ static int64_t normalize_columns(const struct gm_barlow_job *job, int64_t cols, 
 {
     double mean[GM_BARLOW_COLS], squares[GM_BARLOW_COLS];
     int64_t constant = 0;
-    job->context->kernels.column_stats->block(job->n, cols, view->z, view->ldz, mean, squares);
+    job->context->kernels.column_stats->block(job->n, cols, view->z, view->ldz, false, mean, squares);
     for (int64_t j = 0; j < cols; j++) {
         const double inverse = inverse_variance(job, squares[j]);
         view->mean_high[j] = (float)mean[j];

@@ -286,6 +286,7 @@ static struct job make_job(gm_context *context, const struct gm_batchnorm_block 
                       .shift = gm_workspace_take(context, columns)};
     const bool large = all->rows * all->cols >= GM_STREAMED_ELEMENTS;
     job.all.relu = options->relu;
+    job.all.large = large;
     job.all.ldmask = mask_ld(all->cols);
     job.all.columns.scale = job.scale;
     job.all.columns.shift = job.shift;

@@ -16,6 +16,7 @@ struct gm_batchnorm_block {
     int64_t rows, cols;
     struct gm_batchnorm_columns columns;
     bool relu;
+    bool large;                        /* the whole matrices: they come from memory */
     bool stream_out, stream_dresidual; /* large, and new: not in the caches */
     const float *x, *residual, *dy;
     float *out; /* y or dx */

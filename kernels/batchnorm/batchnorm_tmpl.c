@@ -91,7 +91,7 @@ WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t 
 static void apply(const struct gm_batchnorm_block *block)
 {
     const struct operands o = {.block = *block};
-    const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows};
+    const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows, o.block.large};
     walk_memory(apply_vector, apply_ahead, &o, &all, FORMS, form_of(&o.block, o.block.residual));
     vec_stream_end();
 }
@@ -105,7 +105,7 @@ static void sums(const struct gm_batchnorm_block *block, double *sum, double *do
     memset(sum, 0, (size_t)cols * sizeof *sum);
     memset(dot, 0, (size_t)cols * sizeof *dot);
     for (int64_t i = 0; i < rows; i += STRIP) {
-        const struct walk_part part = {rows, cols, i, rows - i < STRIP ? rows : i + STRIP};
+        const struct walk_part part = {rows, cols, i, rows - i < STRIP ? rows : i + STRIP, o.block.large};
         memset(strip_sum, 0, (size_t)cols * sizeof *strip_sum);
         memset(strip_dot, 0, (size_t)cols * sizeof *strip_dot);
         walk_memory(sum_vector, backward_ahead, &o, &part, SUM_FORMS, form);
@@ -119,7 +119,7 @@ static void sums(const struct gm_batchnorm_block *block, double *sum, double *do
 static void gradient(const struct gm_batchnorm_block *block)
 {
     struct operands o = {.block = *block};
-    const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows};
+    const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows, o.block.large};
     o.block.stream_dresidual &= walk_may_stream(o.block.dresidual, o.block.lddresidual);
     walk_memory(gradient_vector, backward_ahead, &o, &all, FORMS, form_of(&o.block, o.block.mask || o.block.dresidual));
     vec_stream_end();

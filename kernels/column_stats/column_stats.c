@@ -9,6 +9,7 @@ struct job {
     const struct gm_column_stats_kernels *kernels;
     struct gm_grid grid;
     int64_t divisor_offset;
+    bool large; /* x comes from memory */
     const float *x;
     int64_t ldx;
     double *partial_mean, *partial_squares; /* [slots, cols] */
@@ -22,7 +23,7 @@ static void block_chunk(void *arg, int64_t chunk, int worker)
     const struct job *job = arg;
     const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
     const int64_t partial = rect.slot * job->grid.cols + rect.col;
-    job->kernels->block(rect.rows, rect.cols, job->x + rect.row * job->ldx + rect.col, job->ldx,
+    job->kernels->block(rect.rows, rect.cols, job->x + rect.row * job->ldx + rect.col, job->ldx, job->large,
                         job->partial_mean + partial, job->partial_squares + partial);
 }
 
@@ -90,6 +91,7 @@ gm_status gm_column_stats_run(gm_context *context, int64_t rows, int64_t cols, c
     struct job job = {.kernels = context->kernels.column_stats,
                       .grid = gm_grid_make(rows, cols, groups),
                       .divisor_offset = divisor_offset,
+                      .large = rows * cols >= GM_STREAMED_ELEMENTS,
                       .x = x,
                       .ldx = ldx,
                       .mean = mean,

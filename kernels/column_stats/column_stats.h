@@ -10,10 +10,11 @@ struct gm_column_stats_kernels {
     const char *name;
 
     /* mean[j] = sum_i x[i, j] / rows, squares[j] = sum_i (x[i, j] - mean[j])^2, for rows >= 1 and
-     * 1 <= cols <= GM_GRID_COLS. Single-threaded, reads x once, touches nothing beyond the matrix.
-     * |error| of squares is below 1e-6 relative (4e-6 where the first rows are nothing like the later ones), that of
-     * mean below 1e-6 of the column's root mean square. */
-    void (*block)(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *mean, double *squares);
+     * 1 <= cols <= GM_GRID_COLS. large: x is part of a matrix that comes from memory (the results do not depend on it).
+     * Single-threaded, reads x once, touches nothing beyond the matrix. |error| of squares is below 1e-6 relative (4e-6
+     * where the first rows are nothing like the later ones), that of mean below 1e-6 of the column's root mean square.
+     */
+    void (*block)(int64_t rows, int64_t cols, const float *x, int64_t ldx, bool large, double *mean, double *squares);
 };
 
 /* As gm_column_stats_f32() after its checks, with the mean in two parts: mean + mean_low is exact to 2^-48 of the mean,

@@ -91,12 +91,12 @@ static void sum_large(const struct operands *operands, const struct walk_part *p
 }
 
 /* Sums of d and d^2 over rows [first, last). */
-static void sum_block(const float *x, int64_t ldx, int64_t rows, int64_t cols, int64_t first, int64_t last,
+static void sum_block(const float *x, int64_t ldx, int64_t rows, int64_t cols, bool large, int64_t first, int64_t last,
                       const float *shift, struct sums *s)
 {
     const struct operands o = {x, ldx, shift, s->strip_sum, s->strip_squares};
     for (int64_t i = first; i < last; i += STRIP) {
-        const struct walk_part part = {rows, cols, i, last - i < STRIP ? last : i + STRIP};
+        const struct walk_part part = {rows, cols, i, last - i < STRIP ? last : i + STRIP, large};
         if (rows * cols < LARGE_BLOCK || cols <= GROUP_COLS)
             sum_cached(&o, &part);
         else
@@ -124,7 +124,7 @@ static void merge_block(double before, double n, int64_t cols, const struct sums
     }
 }
 
-static void block(int64_t rows, int64_t cols, const float *x, int64_t ldx, double *mean, double *squares)
+static void block(int64_t rows, int64_t cols, const float *x, int64_t ldx, bool large, double *mean, double *squares)
 {
     float shift[GM_GRID_COLS];
     struct sums s;
@@ -132,14 +132,14 @@ static void block(int64_t rows, int64_t cols, const float *x, int64_t ldx, doubl
 
     /* The first row as a shift makes the sum exact enough for a mean, which then is the shift for the squares. */
     memcpy(shift, x, (size_t)cols * sizeof *shift);
-    sum_block(x, ldx, rows, cols, 0, n, shift, &s);
+    sum_block(x, ldx, rows, cols, large, 0, n, shift, &s);
     for (int64_t j = 0; j < cols; j++) {
         shift[j] += (float)(s.sum[j] / (double)n);
         mean[j] = (double)shift[j];
         squares[j] = 0;
     }
     while (done < rows) {
-        sum_block(x, ldx, rows, cols, done, done + n, shift, &s);
+        sum_block(x, ldx, rows, cols, large, done, done + n, shift, &s);
         merge_block((double)done, (double)n, cols, &s, shift, mean, squares);
         done += n;
         n = rows - done < GROWTH * done ? rows - done : GROWTH * done;

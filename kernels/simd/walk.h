@@ -75,22 +75,30 @@ typedef void (*walk_ahead)(const void *arg, int64_t i, int64_t j, int form);
 /* Rows [first, last) of a matrix of which the caller walks `rows` rows, one part after the other. */
 struct walk_part {
     int64_t rows, cols, first, last;
+    bool large; /* it comes from memory, not from a cache */
 };
 
-/* How far ahead the walk asks, and how often: each line once. The hardware's prefetchers alone lose track of a matrix
- * whose rows lie pages apart, and of one whose reading alternates with that of a column's operands. */
-enum { WALK_AHEAD_FLOATS = 16384 / sizeof(float), WALK_LINE = 64 / sizeof(float) };
+/* How far ahead the walk asks for each line, and how often: from memory again at half and at a quarter of the distance,
+ * since a processor drops what it has no room for. The hardware's prefetchers alone lose track of a matrix whose rows
+ * lie pages apart, and of one whose reading alternates with that of a column's operands. */
+enum { WALK_AHEAD_FLOATS = 16384 / sizeof(float), WALK_LINE = 64 / sizeof(float), WALK_ASKS = 3 };
 
 WALK_INLINE void walk_range(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
                             int form)
 {
-    const int64_t cols = part->cols, rows_ahead = 1 + (WALK_AHEAD_FLOATS - 1) / cols;
+    const int64_t cols = part->cols;
+    const bool large = part->large;
     for (int64_t i = part->first; i < part->last; i++) {
-        const int64_t later = i + rows_ahead < part->rows ? i + rows_ahead : part->rows - 1;
-        int64_t j = 0;
+        int64_t later[WALK_ASKS], j = 0;
+        for (int ask = 0; ask < WALK_ASKS; ask++) {
+            const int64_t row = i + 1 + ((WALK_AHEAD_FLOATS >> ask) - 1) / cols;
+            later[ask] = row < part->rows ? row : part->rows - 1;
+        }
         for (; j + WALK_LINE <= cols; j += WALK_LINE) {
             if (ahead)
-                ahead(arg, later, j, form);
+                ahead(arg, later[0], j, form);
+            for (int ask = 1; ahead && large && ask < WALK_ASKS; ask++)
+                ahead(arg, later[ask], j, form);
             for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
                 vector(arg, i, j + lane, VEC_LANES, form);
         }
@@ -127,7 +135,7 @@ WALK_INLINE void walk_memory(walk_vector vector, walk_ahead ahead, const void *a
 /* The same for rows [first, last) of a matrix that is in the cache, in two forms. */
 WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool form)
 {
-    const struct walk_part part = {last, cols, first, last};
+    const struct walk_part part = {last, cols, first, last, false};
     walk_memory(vector, NULL, arg, &part, 2, form);
 }
 
