@@ -491,7 +491,7 @@ START_TEST(a_resumed_run_ends_as_if_never_stopped)
     enter();
     snprintf(words, sizeof words, "%s " SMALL " --epochs=40 --save-every=100 --quiet", runs[_i]);
     train_into("whole", words);
-    train_into("run", strcat(words, " --threads=1 --max-time=0.01s"));
+    train_into("run", strcat(words, " --threads=1 --max-time=0.001s"));
     ck_assert(!same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
     ck_assert_int_eq(gemel("train run --resume --no-evaluation --seed=3", output), 2);
     ck_assert_ptr_nonnull(strstr(output, "--seed: a resumed run keeps its settings"));
