@@ -5,21 +5,43 @@
 
 #include "support/support.h"
 
-enum call { GEMM = 1, SYRK = 2, FUSED = 4, PACKED = 8, PACK = 16, CALLS = 32 };
+enum call { GEMM = 1, SYRK = 2, FUSED = 4, PACKED = 8, PACK = 16, BATCH = 32, CALLS = 64 };
 
 /* Those that take A and write C, those that take B as it is stored, and those that both do. */
-enum { TO_C = GEMM | SYRK | FUSED | PACKED, OF_B = GEMM | FUSED | PACK, TWO = GEMM | FUSED };
+enum { TO_C = GEMM | SYRK | FUSED | PACKED | BATCH, OF_B = GEMM | FUSED | PACK | BATCH, TWO = GEMM | FUSED | BATCH };
 
 /* What can be wrong; pointers are there or not. */
-enum argument { NONE, CONTEXT, WORKSPACE, TA, TB, M, N, K, A, LDA, B, LDB, C, LDC, OPTIONS, WEIGHTS, ARGUMENTS };
+enum argument {
+    NONE,
+    CONTEXT,
+    WORKSPACE,
+    TA,
+    TB,
+    M,
+    N,
+    K,
+    A,
+    LDA,
+    B,
+    LDB,
+    C,
+    LDC,
+    OPTIONS,
+    WEIGHTS,
+    COUNT,
+    STRIDE_A,
+    STRIDE_B,
+    STRIDE_C,
+    ARGUMENTS
+};
 
 /* Packed weights that are wrong. */
 enum weights { MISSING, RIGHT, OTHER_N, OTHER_K, NEVER_PACKED, MISALIGNED };
 
 static const int64_t valid[ARGUMENTS] = {
-    [CONTEXT] = 1,     [WORKSPACE] = 1, [M] = 2,   [N] = 3, [K] = 4,   [A] = 1,
-    [LDA] = 4,         [B] = 1,         [LDB] = 3, [C] = 1, [LDC] = 3, [OPTIONS] = sizeof(gm_gemm_options),
-    [WEIGHTS] = RIGHT,
+    [CONTEXT] = 1,     [WORKSPACE] = 1, [M] = 2,         [N] = 3, [K] = 4,   [A] = 1,
+    [LDA] = 4,         [B] = 1,         [LDB] = 3,       [C] = 1, [LDC] = 3, [OPTIONS] = sizeof(gm_gemm_options),
+    [WEIGHTS] = RIGHT, [COUNT] = 3,     [STRIDE_C] = 10,
 };
 
 /* Calls, up to two arguments that are changed, and what the calls then return. */
@@ -62,6 +84,20 @@ static const arguments_case cases[] = {
     {PACKED, WEIGHTS, OTHER_K, NONE, 0, GM_INVALID_ARGUMENT},
     {PACKED, WEIGHTS, NEVER_PACKED, NONE, 0, GM_INVALID_ARGUMENT},
     {PACKED | PACK, WEIGHTS, MISALIGNED, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, COUNT, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_A, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_B, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_C, -1, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_C, 0, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_C, 5, NONE, 0, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_C, 3, LDC, 8, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_C, 2, LDC, 9, GM_INVALID_ARGUMENT},
+    {BATCH, STRIDE_A, INT64_MAX / 2, NONE, 0, GM_SIZE_OVERFLOW},
+    {BATCH, STRIDE_B, INT64_MAX / 16, NONE, 0, GM_SIZE_OVERFLOW},
+    {BATCH, STRIDE_C, INT64_MAX / 8, NONE, 0, GM_SIZE_OVERFLOW},
+    {BATCH, STRIDE_C, 3, LDC, 9, GM_OK},
+    {BATCH, COUNT, 0, STRIDE_C, 0, GM_OK},
+    {BATCH, COUNT, 1, STRIDE_C, 0, GM_OK},
     {PACK, K, INT64_MAX / 16, LDB, 3, GM_SIZE_OVERFLOW},
 };
 
@@ -100,6 +136,9 @@ static gm_status make_call(int call, const int64_t *x, operands *o)
         return gm_gemm_fused_f32(context, ta, tb, x[M], x[N], x[K], 1, a, x[LDA], b, x[LDB], 0, c, x[LDC], &options);
     case PACKED:
         return gm_gemm_packed_f32(context, ta, x[M], x[N], x[K], 1, a, x[LDA], weights, 0, c, x[LDC], &options);
+    case BATCH:
+        return gm_gemm_batch_f32(context, ta, tb, x[COUNT], x[M], x[N], x[K], 1, a, x[LDA], x[STRIDE_A], b, x[LDB],
+                                 x[STRIDE_B], 0, c, x[LDC], x[STRIDE_C]);
     case PACK:
         return gm_gemm_pack_f32(context, tb, x[N], x[K], b, x[LDB], weights);
     default:
@@ -140,6 +179,8 @@ START_TEST(workspaces_of_nothing_are_nothing)
     ck_assert_uint_eq(gm_gemm_f32_workspace(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, 3, -3, 3), 0);
     ck_assert_uint_eq(gm_gemm_fused_f32_workspace(NULL, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, 3, 3, 3, NULL), 0);
     ck_assert_uint_eq(gm_gemm_fused_f32_workspace(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, 3, 3, -3, NULL), 0);
+    ck_assert_uint_eq(gm_gemm_batch_f32_workspace(NULL, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, 3, 3, 3, 3), 0);
+    ck_assert_uint_eq(gm_gemm_batch_f32_workspace(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, -3, 3, 3, 3), 0);
     ck_assert_uint_eq(gm_syrk_f32_workspace(NULL, GM_NO_TRANSPOSE, 3, 3), 0);
     ck_assert_uint_eq(gm_syrk_f32_workspace(context, GM_NO_TRANSPOSE, -3, 3), 0);
     gm_context_destroy(context);

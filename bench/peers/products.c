@@ -1,5 +1,6 @@
 /* The products beside gm_gemm_f32() and what each of them replaces. Requests: "call syrk N T 256 256 1024" and "instead
- * syrk N T 256 256 1024" (seconds), with a product of the table below and op(A) op(B) m n k. */
+ * syrk N T 256 256 1024" (seconds), with a product of the table below and op(A) op(B) m n k; a batch
+ * has 64 of them. */
 #include "server.h"
 
 #include "support/operands.h"
@@ -15,6 +16,7 @@ typedef struct product {
     gm_context *context;
     gm_transpose ta, tb;
     int64_t m, n, k, lda, ldb;
+    int64_t count;
     float *a, *b, *c, *bias;
     gm_gemm_packed *packed;
     gm_status (*run)(const struct product *p);
@@ -58,6 +60,21 @@ static gm_status packed(const product *p)
                               NULL);
 }
 
+static gm_status batch(const product *p)
+{
+    return gm_gemm_batch_f32(p->context, p->ta, p->tb, p->count, p->m, p->n, p->k, 1.0f, p->a, p->lda, p->m * p->k,
+                             p->b, p->ldb, p->k * p->n, 0.0f, p->c, p->n, p->m * p->n);
+}
+
+static gm_status batch_instead(const product *p)
+{
+    gm_status status = GM_OK;
+    for (int64_t i = 0; i < p->count && status == GM_OK; i++)
+        status = gm_gemm_f32(p->context, p->ta, p->tb, p->m, p->n, p->k, 1.0f, p->a + i * p->m * p->k, p->lda,
+                             p->b + i * p->k * p->n, p->ldb, 0.0f, p->c + i * p->m * p->n, p->n);
+    return status;
+}
+
 static const struct {
     const char *name;
     gm_status (*call)(const product *p);
@@ -66,7 +83,10 @@ static const struct {
     {"syrk", syrk, syrk_instead},
     {"fused", fused, fused_instead},
     {"packed", packed, gemm},
+    {"batch", batch, batch_instead},
 };
+
+enum { BATCH = 64 };
 
 static void release(product *p)
 {
@@ -92,9 +112,10 @@ static void prepare(product *p, const char *request)
     p->lda = p->ta ? p->m : p->k;
     p->ldb = p->tb ? p->k : p->n;
     p->context = bench_context(0, 0);
-    p->a = bench_floats(p->m * p->k, 1);
-    p->b = bench_floats(p->k * p->n, 2);
-    p->c = bench_floats(p->m * p->n, 3);
+    p->count = p->run == batch || p->run == batch_instead ? BATCH : 1;
+    p->a = bench_floats(p->count * p->m * p->k, 1);
+    p->b = bench_floats(p->count * p->k * p->n, 2);
+    p->c = bench_floats(p->count * p->m * p->n, 3);
     p->bias = bench_floats(p->n, 4);
     p->packed = malloc(gm_gemm_packed_f32_size(p->context, p->n, p->k));
     if (!p->packed || gm_gemm_pack_f32(p->context, p->tb, p->n, p->k, p->b, p->ldb, p->packed) != GM_OK)

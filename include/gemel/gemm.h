@@ -73,6 +73,19 @@ GM_API gm_status gm_gemm_packed_f32(gm_context *context, gm_transpose ta, int64_
 GM_API size_t gm_gemm_packed_f32_workspace(const gm_context *context, gm_transpose ta, int64_t m, int64_t n, int64_t k,
                                            const gm_gemm_options *options);
 
+/* gm_gemm_f32() for i from 0 to count - 1, operands at a + i stride_a, b + i stride_b and results at c + i stride_c,
+ * with the same bits; small products are shared out whole in one parallel region. A stride of 0 takes the same A or B
+ * for all; results overlap neither operands nor each other. Errors: also GM_INVALID_ARGUMENT for a negative count or
+ * stride, and for a stride_c by which results neither follow each other nor lie side by side. */
+GM_API gm_status gm_gemm_batch_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int64_t count, int64_t m,
+                                   int64_t n, int64_t k, float alpha, const float *a, int64_t lda, int64_t stride_a,
+                                   const float *b, int64_t ldb, int64_t stride_b, float beta, float *c, int64_t ldc,
+                                   int64_t stride_c);
+
+/* Bytes of workspace that the call above needs: at most 2 MiB a thread. */
+GM_API size_t gm_gemm_batch_f32_workspace(const gm_context *context, gm_transpose ta, gm_transpose tb, int64_t count,
+                                          int64_t m, int64_t n, int64_t k);
+
 /* C = alpha A A^T + beta C, or alpha A^T A + beta C with GM_TRANSPOSE; A is stored as [m, k], or as [k, m], C is [m,
  * m]. Half the arithmetic of gm_gemm_f32() with the same bits. C is read on and below the diagonal, and written
  * everywhere: the result is symmetric bit for bit. Otherwise as gm_gemm_f32(). */

@@ -51,7 +51,8 @@ static int64_t panel_floats(const struct gm_gemm_kernels *kernels, int64_t depth
     return gm_round_up(gm_max_i64(kernels->nr * depth, kernels->least_panel) + kernels->slack, GM_CACHE_LINE);
 }
 
-static struct direct share_out(const gm_context *context, const struct gm_gemm_product *p, int64_t row_grain)
+static struct direct share_out(const gm_context *context, const struct gm_gemm_product *p, int64_t row_grain,
+                               int64_t threads)
 {
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     struct direct d = {.kernels = kernels, .product = p, .pack_a = must_pack(kernels, p), .row_grain = row_grain};
@@ -61,7 +62,6 @@ static struct direct share_out(const gm_context *context, const struct gm_gemm_p
     const int64_t piece_rows = gm_max_i64(row_grain, kernels->mr);
     d.row_pieces = gm_ceil_div(p->m, piece_rows);
     d.panels = gm_ceil_div(p->n, kernels->nr);
-    const int64_t threads = gm_gemm_threads(context, p->m, p->n, p->k);
     const int64_t worth = (int64_t)((double)p->m * (double)p->n * (double)p->k / least_chunk_work);
     const int64_t chunks = threads == 1 || d.parts > 1
                                ? 1
@@ -165,10 +165,10 @@ static struct direct single(const gm_context *context, const struct gm_gemm_prod
 }
 
 /* So small a product that working out how to share it would take as long. */
-static bool is_one_chunk(const gm_context *context, const struct gm_gemm_product *p)
+static bool is_one_chunk(const gm_context *context, const struct gm_gemm_product *p, int64_t threads)
 {
-    return p->k <= context->kernels.gemm->depth && p->m <= CHUNK_A_FLOATS && p->m * p->k <= CHUNK_A_FLOATS &&
-           gm_gemm_threads(context, p->m, p->n, p->k) == 1 && !must_pack(context->kernels.gemm, p);
+    return threads == 1 && p->k <= context->kernels.gemm->depth && p->m <= CHUNK_A_FLOATS &&
+           p->m * p->k <= CHUNK_A_FLOATS && !must_pack(context->kernels.gemm, p);
 }
 
 /* C = alpha (sum of the parts, in order) + beta C, finished. */
@@ -196,8 +196,9 @@ static size_t partial_bytes(const struct direct *d, int64_t m, int64_t n)
 
 gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *p)
 {
-    const bool one_chunk = is_one_chunk(context, p);
-    struct direct d = one_chunk ? single(context, p) : share_out(context, p, gm_gemm_row_grain(p->epilogue));
+    const int64_t threads = gm_gemm_threads(context, p->m, p->n, p->k);
+    const bool one_chunk = is_one_chunk(context, p, threads);
+    struct direct d = one_chunk ? single(context, p) : share_out(context, p, gm_gemm_row_grain(p->epilogue), threads);
     const int64_t chunks = d.parts * d.row_chunks * d.col_chunks, workers = chunks == 1 ? 1 : context->threads;
     const size_t bytes = gm_workspace_bytes((size_t)(workers * (d.packed_a + d.panel)) * sizeof(float));
     if (!gm_workspace_fits(context, bytes + partial_bytes(&d, p->m, p->n)))
@@ -220,7 +221,26 @@ size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n,
 {
     const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
     const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
-    const struct direct d = share_out(context, &p, row_grain);
+    const struct direct d = share_out(context, &p, row_grain, gm_gemm_threads(context, m, n, k));
     return gm_workspace_bytes((size_t)(context->threads * (d.packed_a + d.panel)) * sizeof(float)) +
            partial_bytes(&d, m, n);
+}
+
+void gm_gemm_direct_run_serially(const gm_context *context, const struct gm_gemm_product *p, float *workspace)
+{
+    const bool one_chunk = is_one_chunk(context, p, 1);
+    struct direct d = one_chunk ? single(context, p) : share_out(context, p, 1, 1);
+    d.workspace = workspace;
+    if (one_chunk)
+        multiply(&d, 0, 0, p->m, 0, p->n, workspace);
+    else
+        gm_run_serially(d.row_chunks * d.col_chunks, multiply_chunk, &d);
+}
+
+size_t gm_gemm_direct_serial_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k)
+{
+    const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
+    const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
+    const struct direct d = share_out(context, &p, 1, 1);
+    return gm_workspace_bytes((size_t)(d.packed_a + d.panel) * sizeof(float));
 }

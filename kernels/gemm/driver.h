@@ -50,6 +50,9 @@ gm_status gm_gemm_run_fused(gm_context *context, const struct gm_gemm_product *p
 /* GM_OK if op(data) is a [rows, cols] matrix. */
 gm_status gm_gemm_check_operand(gm_transpose transpose, int64_t rows, int64_t cols, const float *data, int64_t ld);
 
+/* Whether the direct way is the better one. */
+bool gm_gemm_direct_pays(const gm_context *context, const struct gm_gemm_product *product);
+
 /* Workspace does not depend on strides, though the choice of a way may. */
 size_t gm_gemm_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k, enum gm_gemm_epilogue_kind kind,
                          int64_t row_grain);
@@ -60,6 +63,12 @@ size_t gm_gemm_shared_workspace(const gm_context *context, int64_t m, int64_t n,
 /* Both: GM_OK, or GM_WORKSPACE_TOO_SMALL and C untouched. Of a symmetric C what lies below and near the diagonal is
  * written. GM_GEMM_STORE alone: */
 gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *product);
+
+/* The same by the calling thread alone, which brings the workspace; k in one part. */
+void gm_gemm_direct_run_serially(const gm_context *context, const struct gm_gemm_product *product, float *workspace);
+
+/* Bytes for that, a multiple of GM_CACHE_LINE. */
+size_t gm_gemm_direct_serial_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k);
 
 gm_status gm_gemm_shared_run(gm_context *context, const struct gm_gemm_product *product);
 

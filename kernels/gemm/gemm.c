@@ -48,7 +48,7 @@ static bool symmetric_direct_pays(const gm_context *context, const struct gm_gem
            (p->k <= 2 * kernels->depth || gm_gemm_threads(context, p->m, p->n, p->k) == 1);
 }
 
-static bool direct_pays(const gm_context *context, const struct gm_gemm_product *p)
+bool gm_gemm_direct_pays(const gm_context *context, const struct gm_gemm_product *p)
 {
     if (p->epilogue->kind != GM_GEMM_STORE)
         return false;
@@ -67,7 +67,8 @@ gm_status gm_gemm_run_product(gm_context *context, const struct gm_gemm_product 
 {
     if (p->m == 0 || p->n == 0)
         return GM_OK;
-    const gm_status status = direct_pays(context, p) ? gm_gemm_direct_run(context, p) : gm_gemm_shared_run(context, p);
+    const gm_status status =
+        gm_gemm_direct_pays(context, p) ? gm_gemm_direct_run(context, p) : gm_gemm_shared_run(context, p);
     if (status == GM_OK && p->epilogue->symmetric && p->epilogue->kind == GM_GEMM_STORE)
         mirror(context, p);
     return status;
