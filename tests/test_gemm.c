@@ -239,6 +239,46 @@ START_TEST(workspace_is_bounded)
 }
 END_TEST
 
+/* C so large that it goes past the caches, aligned for that, with a vector of other data behind each row. */
+static void check_large(gm_context *context, int64_t m, int64_t n)
+{
+    enum { K = 2, BEHIND = 16 };
+    const int64_t ldc = n + BEHIND;
+    float *a = malloc((size_t)(m * K) * sizeof *a), *b = malloc((size_t)(K * n) * sizeof *b);
+    float *c = aligned_alloc(64, (size_t)(m * ldc) * sizeof *c);
+    for (int64_t i = 0; i < m * K; i++)
+        a[i] = (float)(i * 7 % 31 - 15);
+    for (int64_t j = 0; j < K * n; j++)
+        b[j] = (float)(j * 5 % 29 - 14);
+    test_fill_nan(c, m * ldc);
+    ck_assert_int_eq(gm_gemm_f32(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, m, n, K, 1, a, K, b, n, 0, c, ldc), GM_OK);
+    int64_t wrong = 0, written = 0;
+    for (int64_t i = 0; i < m; i++) {
+        const float *row = c + i * ldc;
+        for (int64_t j = 0; j < n; j++)
+            wrong += row[j] != a[i * K] * b[j] + a[i * K + 1] * b[n + j];
+        for (int64_t j = n; j < ldc; j++)
+            written += !isnan(row[j]);
+    }
+    ck_assert_msg(!wrong && !written, "[%lld, %lld]: %lld wrong, %lld written behind rows", (long long)m, (long long)n,
+                  (long long)wrong, (long long)written);
+    free(a);
+    free(b);
+    free(c);
+}
+
+START_TEST(large_results_are_exact)
+{
+    gm_isa isas[GM_ISA_COUNT];
+    for (int i = 0, count = test_isas(isas); i < count; i++) {
+        gm_context *context = test_context(isas[i], 2);
+        check_large(context, 2885, 2912); /* packed together */
+        check_large(context, 131085, 64); /* read in place */
+        gm_context_destroy(context);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gemm");
@@ -253,5 +293,6 @@ int main(void)
     tcase_add_test(tests, bits_do_not_depend_on_threads);
     tcase_add_test(tests, a_pool_of_one_thread_suffices);
     tcase_add_test(tests, workspace_is_bounded);
+    tcase_add_test(tests, large_results_are_exact);
     return test_run(suite);
 }

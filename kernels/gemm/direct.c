@@ -96,6 +96,7 @@ static void multiply(const struct direct *d, int64_t part, int64_t row, int64_t 
         .ldc = epilogue->ldc,
         .alpha = epilogue->alpha,
         .beta = epilogue->beta,
+        .stream = gm_gemm_streams(p, d->depth_blocks),
         .skip_from = epilogue->symmetric ? row - col + 1 : INT64_MAX / 2,
     };
     if (p->b->kind == GM_GEMM_PACKED) {

@@ -31,6 +31,16 @@ static inline bool gm_gemm_is_near(bool ta, bool tb, int64_t m, int64_t n, int64
     return !ta && !tb && m <= GM_GEMM_NEAR_MOST && n <= GM_GEMM_NEAR_MOST && k <= GM_GEMM_NEAR_MOST && m * n > 0;
 }
 
+/* Whether C goes past the caches: new, written once and larger than a last-level cache, where reading its lines before
+ * they are overwritten costs as much as writing them. */
+static inline bool gm_gemm_streams(const struct gm_gemm_product *p, int64_t depth_blocks)
+{
+    const double least_floats = 8 << 20;
+    const struct gm_gemm_epilogue *e = p->epilogue;
+    return e->kind == GM_GEMM_STORE && e->beta == 0.0f && !e->symmetric && depth_blocks == 1 &&
+           !(e->finish && e->finish->sums) && (double)p->m * (double)p->n >= least_floats;
+}
+
 /* Parts into which k is cut where C is small and k long, so that threads have something to share: their sums are added
  * in order. This decides bits, so it is a function of the shape alone; several parts are the direct way's alone. */
 int64_t gm_gemm_parts(const struct gm_gemm_product *product);

@@ -44,6 +44,7 @@ struct gm_gemm_block {
     float *c;
     int64_t ldc;
     float alpha, beta;
+    bool stream;                           /* C is large and new, beta 0 and k no longer than depth */
     int64_t skip_from;                     /* tiles all of whose columns are >= row + skip_from are left out */
     const struct gm_gemm_loss_slots *loss; /* NULL: none */
     const struct gm_gemm_finish *finish;   /* from the block's first row and column on, or NULL; with sums the block

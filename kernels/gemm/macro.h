@@ -7,6 +7,7 @@
 #include "gemm/kernel.h"
 #include "gemm/pack.h"
 #include "gemm/tile.h"
+#include "simd/walk.h"
 
 /* Turns one row of a finished tile from X into 2 lambda X and returns the sum of X^2, both without the diagonal, whose
  * column is `diagonal` (out of range where it does not cross). */
@@ -81,6 +82,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         .cols = cols,
         .alpha = x->alpha,
         .beta = x->beta,
+        .stream = x->stream && walk_may_stream(x->c, x->ldc),
         .finish = x->finish ? &finish : NULL,
     };
     if (in_place) {
@@ -119,6 +121,8 @@ static void multiply(const struct gm_gemm_block *x)
     }
     for (int64_t j = 0; j < x->cols; j += TILE_COLS)
         multiply_panel(x, j);
+    if (x->stream)
+        vec_stream_end();
 }
 
 #endif

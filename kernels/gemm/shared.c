@@ -52,6 +52,7 @@ struct job {
     int64_t m, n, k;
     const struct gm_gemm_source *a, *b;
     const struct gm_gemm_epilogue *epilogue;
+    bool stream;
     float *packed_a;    /* of every worker */
     float *packed_b[2]; /* of even and odd steps */
     double *squares;    /* [m, slots] */
@@ -186,6 +187,7 @@ static void compute_chunk(const struct job *job, const struct step *step, int64_
         .beta = !step->first                     ? 1.0f
                 : epilogue->kind == GM_GEMM_LOSS ? 0.0f
                                                  : epilogue->beta,
+        .stream = job->stream,
         .skip_from = epilogue->symmetric ? row - col + 1 : INT64_MAX / 2,
     };
     struct gm_gemm_loss_slots slots;
@@ -282,6 +284,7 @@ gm_status gm_gemm_shared_run(gm_context *context, const struct gm_gemm_product *
         .b = p->b,
         .epilogue = p->epilogue,
     };
+    job.stream = gm_gemm_streams(p, job.plan.depth_blocks);
     if (!gm_workspace_fits(context, plan_bytes(&job.plan, p->m)))
         return GM_WORKSPACE_TOO_SMALL;
     const size_t mark = gm_workspace_mark(context);

@@ -44,6 +44,7 @@ struct tile {
     int64_t ldc;
     int64_t cols; /* more than vecs - 1 vectors of them */
     float alpha, beta;
+    bool stream;                         /* whole vectors of C go past the caches, beta being 0 */
     const struct gm_gemm_finish *finish; /* NULL: C = X; its scale and bias begin with this tile's columns */
 };
 
@@ -71,8 +72,9 @@ static inline __attribute__((always_inline)) void finish_sums(int rows, int vecs
 }
 
 /* C = alpha sum + beta C. A masked AVX2 store costs several whole ones on AMD: full tiles have none. */
-static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite, float alpha,
-                                                             const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])
+static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite, bool stream,
+                                                             float alpha, const struct tile *t,
+                                                             vec sum[TILE_ROWS][TILE_VECS])
 {
     const vec a = vec_set(alpha), beta = vec_set(t->beta);
     const int64_t last = t->cols - (vecs - 1) * VEC_LANES;
@@ -86,7 +88,9 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
             vec x = vec_mul(a, sum[i][v]);
             if (!overwrite)
                 x = vec_fma(beta, whole ? vec_load(p) : vec_load_n(p, last), x);
-            if (whole)
+            if (whole && stream)
+                vec_stream(p, x);
+            else if (whole)
                 vec_store(p, x);
             else
                 vec_store_n(p, x, last);
@@ -134,7 +138,7 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
     vec sum[TILE_ROWS][TILE_VECS], right[TILE_VECS];
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
-        if (far) {
+        if (far && !t->stream) {
             __builtin_prefetch(t->c + i * t->ldc, 1, 2);
             __builtin_prefetch(t->c + i * t->ldc + t->cols - 1, 1, 2);
         }
@@ -183,14 +187,16 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
     const float alpha = t->finish ? 1.0f : t->alpha;
     if (t->finish)
         finish_sums(rows, vecs, t, sum);
-    if (full && overwrite)
-        store_tile(rows, vecs, true, true, alpha, t, sum);
+    if (far && t->stream && full)
+        store_tile(rows, vecs, true, true, true, alpha, t, sum);
+    else if (full && overwrite)
+        store_tile(rows, vecs, true, true, false, alpha, t, sum);
     else if (full)
-        store_tile(rows, vecs, true, false, alpha, t, sum);
+        store_tile(rows, vecs, true, false, false, alpha, t, sum);
     else if (overwrite)
-        store_tile(rows, vecs, false, true, alpha, t, sum);
+        store_tile(rows, vecs, false, true, false, alpha, t, sum);
     else
-        store_tile(rows, vecs, false, false, alpha, t, sum);
+        store_tile(rows, vecs, false, false, false, alpha, t, sum);
 }
 
 #define TILE_OF(name, rows, vecs, by_rows, place)                                                                      \
@@ -208,12 +214,14 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
 MICRO_ROWS(TILES)
 
 /* [by_rows][place][rows][vecs]; near ones are by rows. */
+/* clang-format off */
 #define TILE_ENTRY(rows, vecs)                                                                                         \
-    [0]                                                                                                                \
-        [PACKED][rows]                                                                                                 \
-        [vecs] = tile_##rows##x##vecs,                                                                                 \
- [1][PACKED][rows][vecs] = tile_by_rows_##rows##x##vecs, [0][IN_PLACE][rows][vecs] = tile_in_place_##rows##x##vecs,    \
- [1][IN_PLACE][rows][vecs] = tile_by_rows_in_place_##rows##x##vecs, [1][NEAR][rows][vecs] = tile_near_##rows##x##vecs,
+    [0][PACKED][rows][vecs] = tile_##rows##x##vecs,                                                                    \
+    [1][PACKED][rows][vecs] = tile_by_rows_##rows##x##vecs,                                                            \
+    [0][IN_PLACE][rows][vecs] = tile_in_place_##rows##x##vecs,                                                         \
+    [1][IN_PLACE][rows][vecs] = tile_by_rows_in_place_##rows##x##vecs,                                                 \
+    [1][NEAR][rows][vecs] = tile_near_##rows##x##vecs,
+/* clang-format on */
 #define TILE_ENTRIES(rows) MICRO_VECS(TILE_ENTRY, rows)
 static void (*const tile_of[2][PLACES_OF_B][TILE_ROWS + 1][TILE_VECS + 1])(const struct tile *) = {
     MICRO_ROWS(TILE_ENTRIES)};
