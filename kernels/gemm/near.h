@@ -72,6 +72,7 @@ static void multiply_near(int64_t m, int64_t n, int64_t k, float alpha, const fl
     tile.ldb = ldb;
     tile.ldc = ldc;
     tile.alpha = alpha;
+    tile.stream = false;
     tile.beta = beta;
     tile.finish = NULL;
     struct gm_gemm_finish panel_finish;

@@ -99,6 +99,52 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
     }
 }
 
+GM_TILE void end_tile(int rows, int vecs, const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])
+{
+    const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f || t->finish;
+    const float alpha = t->finish ? 1.0f : t->alpha;
+    if (t->finish)
+        finish_sums(rows, vecs, t, sum);
+    if (full && t->stream)
+        store_tile(rows, vecs, true, true, true, alpha, t, sum);
+    else if (full && overwrite)
+        store_tile(rows, vecs, true, true, false, alpha, t, sum);
+    else if (full)
+        store_tile(rows, vecs, true, false, false, alpha, t, sum);
+    else if (overwrite)
+        store_tile(rows, vecs, false, true, false, alpha, t, sum);
+    else
+        store_tile(rows, vecs, false, false, false, alpha, t, sum);
+}
+
+/* Rarer ends, each a function of its own for all tiles of its size: inline in every tile they make half of the library.
+ */
+#define END_OF(rows, vecs)                                                                                             \
+    static __attribute__((noinline)) void end_##rows##x##vecs(const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])     \
+    {                                                                                                                  \
+        end_tile(rows, vecs, t, sum);                                                                                  \
+    }
+#define ENDS(rows) MICRO_VECS(END_OF, rows)
+MICRO_ROWS(ENDS)
+#define END_ENTRY(rows, vecs) [rows][vecs] = end_##rows##x##vecs,
+#define END_ENTRIES(rows) MICRO_VECS(END_ENTRY, rows)
+static void (*const end_of[TILE_ROWS + 1][TILE_VECS + 1])(const struct tile *,
+                                                          vec[TILE_ROWS][TILE_VECS]) = {MICRO_ROWS(END_ENTRIES)};
+
+/* By way of a copy: sums whose address is taken would not stay in registers. */
+static inline __attribute__((always_inline)) void end_elsewhere(int rows, int vecs, const struct tile *t,
+                                                                vec sum[TILE_ROWS][TILE_VECS])
+{
+    vec copy[TILE_ROWS][TILE_VECS];
+    GM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        GM_UNROLL
+        for (int v = 0; v < vecs; v++)
+            copy[i][v] = sum[i][v];
+    }
+    end_of[rows][vecs](t, copy);
+}
+
 /* Strides are too long for the hardware to foresee: lines are asked for so many steps of k ahead, the time of an access
  * to memory, and into the second-level cache, since the first has too few places for lines under way; rows of A in
  * place a tile ahead, a line of each row at once. */
@@ -183,20 +229,15 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
             kept += ldkept;
     }
 
-    const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f || t->finish;
-    const float alpha = t->finish ? 1.0f : t->alpha;
-    if (t->finish)
-        finish_sums(rows, vecs, t, sum);
-    if (far && t->stream && full)
-        store_tile(rows, vecs, true, true, true, alpha, t, sum);
-    else if (full && overwrite)
-        store_tile(rows, vecs, true, true, false, alpha, t, sum);
-    else if (full)
-        store_tile(rows, vecs, true, false, false, alpha, t, sum);
-    else if (overwrite)
-        store_tile(rows, vecs, false, true, false, alpha, t, sum);
+    const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f, plain = !t->finish && !t->stream;
+    if (plain && full && overwrite)
+        store_tile(rows, vecs, true, true, false, t->alpha, t, sum);
+    else if (plain && full && far)
+        store_tile(rows, vecs, true, false, false, t->alpha, t, sum);
+    else if (plain && overwrite && !far)
+        store_tile(rows, vecs, false, true, false, t->alpha, t, sum);
     else
-        store_tile(rows, vecs, false, false, false, alpha, t, sum);
+        end_elsewhere(rows, vecs, t, sum);
 }
 
 #define TILE_OF(name, rows, vecs, by_rows, place)                                                                      \
