@@ -43,10 +43,8 @@ static void make_item(const struct batch *batch, struct item *item)
 static void multiply_item(const struct batch *batch, const struct item *item, float *workspace)
 {
     const struct gm_gemm_product *p = &item->product;
-    const struct gm_gemm_epilogue *e = &item->epilogue;
     if (gm_gemm_is_near(item->a.transposed, item->b.transposed, p->m, p->n, p->k))
-        batch->context->kernels.gemm->multiply_near(p->m, p->n, p->k, e->alpha, item->a.data, item->a.ld, item->b.data,
-                                                    item->b.ld, e->beta, e->c, e->ldc, NULL);
+        gm_gemm_near_run(batch->context, p);
     else
         gm_gemm_direct_run_serially(batch->context, p, workspace);
 }
@@ -125,11 +123,7 @@ gm_status gm_gemm_batch_f32(gm_context *context, gm_transpose ta, gm_transpose t
 {
     if (!context || count < 0 || stride_a < 0 || stride_b < 0 || stride_c < 0)
         return GM_INVALID_ARGUMENT;
-    gm_status status = gm_gemm_check_operand(ta, m, k, a, lda);
-    if (status == GM_OK)
-        status = gm_gemm_check_operand(tb, k, n, b, ldb);
-    if (status == GM_OK)
-        status = gm_check_matrix(m, n, c, ldc);
+    const gm_status status = gm_gemm_check_product(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
     if (status != GM_OK || count == 0 || m == 0 || n == 0)
         return status;
     if (!is_addressable(count, stride_a, ta == GM_TRANSPOSE ? k : m, lda) ||

@@ -31,6 +31,25 @@ static inline bool gm_gemm_is_near(bool ta, bool tb, int64_t m, int64_t n, int64
     return !ta && !tb && m <= GM_GEMM_NEAR_MOST && n <= GM_GEMM_NEAR_MOST && k <= GM_GEMM_NEAR_MOST && m * n > 0;
 }
 
+/* A near product, on the caller's thread. */
+static inline void gm_gemm_near_run(const gm_context *context, const struct gm_gemm_product *p)
+{
+    const struct gm_gemm_source *a = p->a, *b = p->b;
+    const struct gm_gemm_epilogue *e = p->epilogue;
+    context->kernels.gemm->multiply_near(p->m, p->n, p->k, e->alpha, a->data, a->ld, b->data, b->ld, e->beta, e->c,
+                                         e->ldc, e->finish);
+}
+
+/* What follows a product runs on the threads that it was worth. */
+static inline void gm_gemm_share_out(gm_context *context, const struct gm_gemm_product *p, int64_t chunks,
+                                     gm_chunk_body body, void *arg)
+{
+    if (gm_gemm_threads(context, p->m, p->n, p->k) == 1)
+        gm_run_serially(chunks, body, arg);
+    else
+        gm_parallel(context, chunks, body, arg);
+}
+
 /* Whether C goes past the caches: new, written once and larger than a last-level cache, where reading its lines before
  * they are overwritten costs as much as writing them. */
 static inline bool gm_gemm_streams(const struct gm_gemm_product *p, int64_t depth_blocks)
@@ -59,6 +78,10 @@ gm_status gm_gemm_run_fused(gm_context *context, const struct gm_gemm_product *p
 
 /* GM_OK if op(data) is a [rows, cols] matrix. */
 gm_status gm_gemm_check_operand(gm_transpose transpose, int64_t rows, int64_t cols, const float *data, int64_t ld);
+
+/* The same of both operands and of C. */
+gm_status gm_gemm_check_product(gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k, const float *a,
+                                int64_t lda, const float *b, int64_t ldb, const float *c, int64_t ldc);
 
 /* Whether the direct way is the better one. */
 bool gm_gemm_direct_pays(const gm_context *context, const struct gm_gemm_product *product);

@@ -27,11 +27,7 @@ static void merge_sums(gm_context *context, const struct gm_gemm_product *p, con
                        float *column_sums)
 {
     struct merge merge = {finish, gm_ceil_div(p->m, GM_GEMM_SUM_ROWS), p->n, column_sums};
-    const int64_t chunks = gm_ceil_div(p->n, MERGE_COLS);
-    if (gm_gemm_threads(context, p->m, p->n, p->k) == 1)
-        gm_run_serially(chunks, merge_chunk, &merge);
-    else
-        gm_parallel(context, chunks, merge_chunk, &merge);
+    gm_gemm_share_out(context, p, gm_ceil_div(p->n, MERGE_COLS), merge_chunk, &merge);
 }
 
 static size_t sums_bytes(int64_t m, int64_t n)
@@ -42,13 +38,11 @@ static size_t sums_bytes(int64_t m, int64_t n)
 static gm_status run(gm_context *context, const struct gm_gemm_product *p)
 {
     const struct gm_gemm_source *a = p->a, *b = p->b;
-    const struct gm_gemm_epilogue *e = p->epilogue;
     if (a->kind != GM_GEMM_PLAIN || b->kind != GM_GEMM_PLAIN ||
         !gm_gemm_is_near(a->transposed, b->transposed, p->m, p->n, p->k) ||
         gm_gemm_threads(context, p->m, p->n, p->k) > 1)
         return gm_gemm_run_product(context, p);
-    context->kernels.gemm->multiply_near(p->m, p->n, p->k, e->alpha, a->data, a->ld, b->data, b->ld, e->beta, e->c,
-                                         e->ldc, e->finish);
+    gm_gemm_near_run(context, p);
     return GM_OK;
 }
 
@@ -81,11 +75,7 @@ gm_status gm_gemm_fused_f32(gm_context *context, gm_transpose ta, gm_transpose t
 {
     if (!context || (options && !gm_options_valid(options->size, sizeof *options)))
         return GM_INVALID_ARGUMENT;
-    gm_status status = gm_gemm_check_operand(ta, m, k, a, lda);
-    if (status == GM_OK)
-        status = gm_gemm_check_operand(tb, k, n, b, ldb);
-    if (status == GM_OK)
-        status = gm_check_matrix(m, n, c, ldc);
+    const gm_status status = gm_gemm_check_product(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
     if (status != GM_OK)
         return status;
     const struct gm_gemm_source left = {.transposed = ta == GM_TRANSPOSE, .data = a, .ld = lda};

@@ -20,11 +20,7 @@ static void mirror_chunk(void *arg, int64_t chunk, int worker)
 
 static void mirror(gm_context *context, const struct gm_gemm_product *p)
 {
-    const int64_t chunks = gm_ceil_div(p->m, MIRROR_ROWS);
-    if (gm_gemm_threads(context, p->m, p->n, p->k) == 1)
-        gm_run_serially(chunks, mirror_chunk, (void *)p);
-    else
-        gm_parallel(context, chunks, mirror_chunk, (void *)p);
+    gm_gemm_share_out(context, p, gm_ceil_div(p->m, MIRROR_ROWS), mirror_chunk, (void *)p);
 }
 
 /* Panels of columns up to which A is not worth packing; and up to which a B that is stored plain is packed by those who
@@ -108,6 +104,15 @@ gm_status gm_gemm_check_operand(gm_transpose transpose, int64_t rows, int64_t co
     return transpose == GM_TRANSPOSE ? gm_check_matrix(cols, rows, data, ld) : gm_check_matrix(rows, cols, data, ld);
 }
 
+gm_status gm_gemm_check_product(gm_transpose ta, gm_transpose tb, int64_t m, int64_t n, int64_t k, const float *a,
+                                int64_t lda, const float *b, int64_t ldb, const float *c, int64_t ldc)
+{
+    gm_status status = gm_gemm_check_operand(ta, m, k, a, lda);
+    if (status == GM_OK)
+        status = gm_gemm_check_operand(tb, k, n, b, ldb);
+    return status == GM_OK ? gm_check_matrix(m, n, c, ldc) : status;
+}
+
 /* A near product that is worth more than one thread. */
 struct near_product {
     const struct gm_gemm_kernels *kernels;
@@ -146,11 +151,7 @@ gm_status gm_gemm_f32(gm_context *context, gm_transpose ta, gm_transpose tb, int
 {
     if (!context)
         return GM_INVALID_ARGUMENT;
-    gm_status status = gm_gemm_check_operand(ta, m, k, a, lda);
-    if (status == GM_OK)
-        status = gm_gemm_check_operand(tb, k, n, b, ldb);
-    if (status == GM_OK)
-        status = gm_check_matrix(m, n, c, ldc);
+    const gm_status status = gm_gemm_check_product(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
     if (status != GM_OK)
         return status;
     if (gm_gemm_is_near(ta == GM_TRANSPOSE, tb == GM_TRANSPOSE, m, n, k)) {
