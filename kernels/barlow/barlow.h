@@ -121,6 +121,14 @@ static inline struct gm_gemm_source gm_barlow_source(const struct gm_barlow_view
     return source;
 }
 
+/* Gradients together larger than a level-2 cache are written past the caches: their lines, a row apart, would have to
+ * be read first, and would be gone before anyone reads them. */
+static inline bool gm_barlow_streams(const struct gm_barlow_job *job)
+{
+    const int64_t least_floats = 1 << 18;
+    return 2 * job->n * job->d >= least_floats;
+}
+
 /* Steps that follow each other share the workspace. */
 static inline size_t gm_barlow_larger(size_t a, size_t b)
 {
@@ -150,6 +158,9 @@ void gm_barlow_add_diagonal(const struct gm_barlow_job *job, int64_t first, int6
 
 /* projection = sum / m */
 void gm_barlow_divide_projections(const struct gm_barlow_job *job, int64_t cols, const double *sum, float *projection);
+
+/* Turns g of the block's columns into dL/dz. */
+void gm_barlow_chain_block(const struct gm_barlow_job *job, const struct gm_barlow_block *block);
 
 /* Turns g, which the products left in dz, into dL/dz, in parallel. */
 void gm_barlow_chain(struct gm_barlow_job *job);

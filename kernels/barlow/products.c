@@ -13,10 +13,6 @@ enum { GROUPS_A_THREAD = 16 };
 /* Rows of the first chunk that are asked for ahead. */
 enum { ROWS_AHEAD = 8, LINE_FLOATS = GM_CACHE_LINE / (int64_t)sizeof(float) };
 
-/* Gradients together larger than a level-2 cache are written past the caches: their lines, a row apart, would have to
- * be read first, and would be gone before anyone reads them. */
-enum { STREAM_FLOATS = 1 << 18 };
-
 struct sizes {
     int64_t cols, chunks, groups;    /* cols: of a chunk */
     int64_t depth_blocks;            /* of the rows, which are summed over */
@@ -166,7 +162,6 @@ static void finish(const struct task *task, const struct columns *a, const struc
                    const float *product_b)
 {
     const struct gm_barlow_job *job = task->job;
-    const struct gm_barlow_kernels *kernels = job->context->kernels.barlow;
     const struct gm_barlow_block block = {
         .rows = job->n,
         .cols = a->cols,
@@ -174,14 +169,9 @@ static void finish(const struct task *task, const struct columns *a, const struc
         .weight = job->weight + a->first,
         .a = block_side(task, a, product_a),
         .b = block_side(task, b, product_b),
-        .stream = 2 * job->n * job->d >= STREAM_FLOATS,
+        .stream = gm_barlow_streams(job),
     };
-    double a_sum[GM_BARLOW_COLS] = {0}, b_sum[GM_BARLOW_COLS] = {0};
-    float a_projection[GM_BARLOW_COLS], b_projection[GM_BARLOW_COLS];
-    kernels->project(&block, a_sum, b_sum);
-    gm_barlow_divide_projections(job, a->cols, a_sum, a_projection);
-    gm_barlow_divide_projections(job, a->cols, b_sum, b_projection);
-    kernels->chain(&block, a_projection, b_projection);
+    gm_barlow_chain_block(job, &block);
 }
 
 static void product_group(void *arg, int64_t group, int worker)

@@ -10,9 +10,6 @@ enum { BLOCK_ELEMENTS = 1 << 18 };
 /* Rows of one product of the gradients: with 512 columns they take half a level-2 cache of 1 MiB. */
 enum { GRADIENT_ROWS = 256 };
 
-/* Gradients together larger than a level-2 cache are written past the caches. */
-enum { STREAM_FLOATS = 1 << 18 };
-
 struct sizes {
     int64_t group_cols, groups; /* of columns that are normalised together, and are the rows of one product */
     int64_t panels, padded;     /* of C, in columns; columns of all panels */
@@ -214,7 +211,7 @@ static void gradient_chunk(void *arg, int64_t chunk, int worker)
         .scale = side->view.scale + first,
         .dz = side->dz + (task->row + row) * side->lddz + first,
         .lddz = side->lddz,
-        .stream = 2 * job->n * job->d >= STREAM_FLOATS,
+        .stream = gm_barlow_streams(job),
     };
     job->context->kernels.barlow->finish(rows, gm_min_i64(nr, job->d - first), &gradient);
 }
