@@ -13,6 +13,7 @@
 #include <gemel/gray_view.h>
 #include <gemel/layernorm.h>
 #include <gemel/optimizer.h>
+#include <gemel/pool.h>
 #include <gemel/status.h>
 #include <gemel/version.h>
 

@@ -14,7 +14,8 @@
     X(gemm)                                                                                                            \
     X(gray_view)                                                                                                       \
     X(layernorm)                                                                                                       \
-    X(optimizer)
+    X(optimizer)                                                                                                       \
+    X(pool)
 
 #define GM_DECLARE_OPERATION(op) struct gm_##op##_kernels;
 GM_OPERATIONS(GM_DECLARE_OPERATION)

@@ -110,6 +110,11 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
+static inline vec vec_select_eq(vec a, vec b, vec x, vec y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
+
 static inline unsigned vec_bits_gt(vec a, vec b)
 {
     return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
@@ -120,6 +125,18 @@ static inline vec vec_keep(unsigned bits, vec v)
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     const __m256i kept = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
     return _mm256_and_ps(_mm256_castsi256_ps(kept), v);
+}
+
+static inline vec vec_load_bytes(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)));
+}
+
+static inline void vec_store_bytes(uint8_t *p, vec v)
+{
+    const __m256i numbers = _mm256_cvtps_epi32(v);
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
+    _mm_storel_epi64((void *)p, _mm_packus_epi16(words, words));
 }
 
 typedef __m256i vec_order;

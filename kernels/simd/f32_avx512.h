@@ -108,6 +108,11 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
 
+static inline vec vec_select_eq(vec a, vec b, vec x, vec y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
+}
+
 static inline unsigned vec_bits_gt(vec a, vec b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
@@ -116,6 +121,16 @@ static inline unsigned vec_bits_gt(vec a, vec b)
 static inline vec vec_keep(unsigned bits, vec v)
 {
     return _mm512_maskz_mov_ps((__mmask16)bits, v);
+}
+
+static inline vec vec_load_bytes(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
+static inline void vec_store_bytes(uint8_t *p, vec v)
+{
+    _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 
 typedef __m512i vec_order;

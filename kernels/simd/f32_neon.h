@@ -4,6 +4,7 @@
 
 #include <arm_neon.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef float32x4_t vec;
 enum { VEC_LANES = 4 };
@@ -119,6 +120,11 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return vbslq_f32(vcgtq_f32(a, b), x, y);
 }
 
+static inline vec vec_select_eq(vec a, vec b, vec x, vec y)
+{
+    return vbslq_f32(vceqq_f32(a, b), x, y);
+}
+
 static const uint32_t vec_lane_bits[VEC_LANES] = {1, 2, 4, 8};
 
 static inline unsigned vec_bits_gt(vec a, vec b)
@@ -130,6 +136,21 @@ static inline vec vec_keep(unsigned bits, vec v)
 {
     const uint32x4_t kept = vtstq_u32(vdupq_n_u32(bits), vld1q_u32(vec_lane_bits));
     return vreinterpretq_f32_u32(vandq_u32(kept, vreinterpretq_u32_f32(v)));
+}
+
+static inline vec vec_load_bytes(const uint8_t *p)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    const uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)));
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)));
+}
+
+static inline void vec_store_bytes(uint8_t *p, vec v)
+{
+    const uint16x4_t words = vmovn_u32(vcvtq_u32_f32(v));
+    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
+    memcpy(p, &four, sizeof four);
 }
 
 /* Numbers of bytes, for the table lookup: lane n is the bytes 4n … 4n + 3. */

@@ -101,6 +101,11 @@ static inline vec vec_select_gt(vec a, vec b, vec x, vec y)
     return a > b ? x : y;
 }
 
+static inline vec vec_select_eq(vec a, vec b, vec x, vec y)
+{
+    return a == b ? x : y;
+}
+
 static inline unsigned vec_bits_gt(vec a, vec b)
 {
     return a > b;
@@ -109,6 +114,16 @@ static inline unsigned vec_bits_gt(vec a, vec b)
 static inline vec vec_keep(unsigned bits, vec v)
 {
     return bits & 1 ? v : 0.0f;
+}
+
+static inline vec vec_load_bytes(const uint8_t *p)
+{
+    return *p;
+}
+
+static inline void vec_store_bytes(uint8_t *p, vec v)
+{
+    *p = (uint8_t)v;
 }
 
 typedef int32_t vec_order;

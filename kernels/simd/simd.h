@@ -12,10 +12,13 @@
  *   vec_fma(a, b, c) = a b + c, vec_fnma(a, b, c) = c - a b   one rounding; scalar: multiply, then add
  *   vec_min(a, b) vec_max(a, b)                               b if either is NaN: vec_max(vec_zero(), x) keeps NaN
  *   vec_select_gt(a, b, x, y)                                 a > b ? x : y in each lane; NaN compares false
+ *   vec_select_eq(a, b, x, y)                                 likewise a == b ? x : y
  *   vec_bits_gt(a, b)                                         bit i is whether a > b in lane i; NaN compares false
  *   vec_keep(bits, v)                                         lanes of v whose bit is set; others are 0
  *   vec_sum(v)                                                of all lanes, in a fixed order
  *   vec_sum_double(v)                                         likewise, in double
+ *   vec_load_bytes(p) vec_store_bytes(p, v)                   VEC_LANES bytes as floats; stored values are whole
+ *                                                             numbers of 0 … 255
  *   vec_order_load(p)                                         VEC_LANES numbers of lanes, of int32_t, as a vec_order
  *   vec_permute(v, order)                                     lane i is lane order[i] of v
  *   vec_prefetch(p)                                           into the second-level cache, for reading */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "simd/simd.h"
 
@@ -39,6 +40,27 @@ WALK_INLINE void walk_put(float *p, vec v, int64_t lanes, bool stream)
 static inline bool walk_may_stream(const float *p, int64_t ld)
 {
     return (uintptr_t)p % sizeof(vec) == 0 && ld % VEC_LANES == 0;
+}
+
+/* The first n of vec_load_bytes() and vec_store_bytes(), without touching more. */
+WALK_INLINE vec walk_load_bytes(const uint8_t *p, int64_t n)
+{
+    uint8_t bytes[VEC_LANES] = {0};
+    if (n == VEC_LANES)
+        return vec_load_bytes(p);
+    memcpy(bytes, p, (size_t)n);
+    return vec_load_bytes(bytes);
+}
+
+WALK_INLINE void walk_store_bytes(uint8_t *p, vec v, int64_t n)
+{
+    uint8_t bytes[VEC_LANES];
+    if (n == VEC_LANES) {
+        vec_store_bytes(p, v);
+    } else {
+        vec_store_bytes(bytes, v);
+        memcpy(p, bytes, (size_t)n);
+    }
 }
 
 /* A row of bits, one an element, in the order of the columns from bit 0 of the first byte on, whatever the instruction
