@@ -8,6 +8,7 @@
 #include <gemel/bias_relu.h>
 #include <gemel/column_stats.h>
 #include <gemel/context.h>
+#include <gemel/conv.h>
 #include <gemel/cpu.h>
 #include <gemel/gemm.h>
 #include <gemel/gray_view.h>

@@ -5,6 +5,34 @@
 
 #include "column_stats/column_stats.h"
 
+void gm_column_stats_merge(int64_t done, int64_t rows, int64_t cols, const double *part_mean,
+                           const double *part_squares, double *mean, double *squares)
+{
+    const double n = (double)rows, all = (double)(done + rows), weight = (double)done * n / all, share = n / all;
+    for (int64_t j = 0; j < cols; j++) {
+        const double before = done == 0 ? 0 : mean[j], delta = part_mean[j] - before;
+        squares[j] = (done == 0 ? 0 : squares[j]) + part_squares[j] + delta * delta * weight;
+        mean[j] = before + delta * share;
+    }
+}
+
+bool gm_column_stats_finish(int64_t rows, int64_t divisor_offset, int64_t cols, const double *mean,
+                            const double *squares, float *high, float *low, float *variance)
+{
+    const double divisor = (double)(rows - divisor_offset);
+    int finite = 1;
+    for (int64_t j = 0; j < cols; j++) {
+        const float spread = (float)(squares[j] / divisor);
+        high[j] = (float)mean[j];
+        if (low)
+            low[j] = (float)(mean[j] - (double)high[j]);
+        if (variance)
+            variance[j] = spread;
+        finite &= fabsf(high[j]) <= FLT_MAX && (rows == 1 || fabsf(spread) <= FLT_MAX);
+    }
+    return finite;
+}
+
 struct job {
     const struct gm_column_stats_kernels *kernels;
     struct gm_grid grid;
@@ -32,31 +60,18 @@ static bool merge_columns(const struct job *job, int64_t group, int64_t first_co
 {
     const struct gm_grid *grid = &job->grid;
     double mean[GM_GRID_COLS], squares[GM_GRID_COLS];
-    double done = 0;
+    int64_t done = 0;
     for (int64_t i = 0; i < grid->row_rects; i++) {
         const int64_t partial = (group * grid->row_rects + i) * grid->cols + first_col;
-        const double n = (double)gm_min_i64(grid->rect_rows, grid->group_rows - i * grid->rect_rows);
-        const double weight = done * n / (done + n), share = n / (done + n);
-        for (int64_t j = 0; j < cols; j++) {
-            const double before = i == 0 ? 0 : mean[j], delta = job->partial_mean[partial + j] - before;
-            squares[j] = (i == 0 ? 0 : squares[j]) + job->partial_squares[partial + j] + delta * delta * weight;
-            mean[j] = before + delta * share;
-        }
-        done += n;
+        const int64_t rows = gm_min_i64(grid->rect_rows, grid->group_rows - done);
+        gm_column_stats_merge(done, rows, cols, job->partial_mean + partial, job->partial_squares + partial, mean,
+                              squares);
+        done += rows;
     }
-    const double divisor = done - (double)job->divisor_offset;
-    int finite = 1;
-    for (int64_t j = 0; j < cols; j++) {
-        const int64_t out = group * grid->cols + first_col + j;
-        const float variance = (float)(squares[j] / divisor);
-        job->mean[out] = (float)mean[j];
-        if (job->mean_low)
-            job->mean_low[out] = (float)(mean[j] - (double)job->mean[out]);
-        if (job->variance)
-            job->variance[out] = variance;
-        finite &= fabsf(job->mean[out]) <= FLT_MAX && (grid->group_rows == 1 || fabsf(variance) <= FLT_MAX);
-    }
-    return finite;
+    const int64_t out = group * grid->cols + first_col;
+    return gm_column_stats_finish(done, job->divisor_offset, cols, mean, squares, job->mean + out,
+                                  job->mean_low ? job->mean_low + out : NULL,
+                                  job->variance ? job->variance + out : NULL);
 }
 
 static void merge_chunk(void *arg, int64_t chunk, int worker)

@@ -23,7 +23,16 @@ struct gm_column_stats_kernels {
 gm_status gm_column_stats_run(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
                               int64_t groups, int64_t divisor_offset, float *mean, float *mean_low, float *variance);
 
-/* Bytes of workspace that it needs: 16 for each column of each rectangle of the grid. */
+/* The pieces of that for whoever runs the kernel on blocks of his own, in the order of their rows: the statistics of
+ * `done` rows become those of `rows` more; with done = 0 mean and squares are not read. */
+void gm_column_stats_merge(int64_t done, int64_t rows, int64_t cols, const double *part_mean,
+                           const double *part_squares, double *mean, double *squares);
+
+/* Mean in two parts and variance of all rows; low and variance may be NULL. Returns whether they are finite. */
+bool gm_column_stats_finish(int64_t rows, int64_t divisor_offset, int64_t cols, const double *mean,
+                            const double *squares, float *high, float *low, float *variance);
+
+/* Bytes of workspace that gm_column_stats_run() needs: 16 for each column of each rectangle of the grid. */
 size_t gm_column_stats_run_workspace(int64_t rows, int64_t cols, int64_t groups);
 
 #endif

@@ -11,6 +11,7 @@
     X(batchnorm)                                                                                                       \
     X(bias_relu)                                                                                                       \
     X(column_stats)                                                                                                    \
+    X(conv)                                                                                                            \
     X(gemm)                                                                                                            \
     X(gray_view)                                                                                                       \
     X(layernorm)                                                                                                       \

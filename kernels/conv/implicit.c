@@ -1,0 +1,486 @@
+/* Forward and data gradient: rows of pixels, where they lie or copied with what the input asks for, times panels of
+ * weights. A kernel row of a pixel's patch is contiguous, and the next pixel's begins a stride further, so the products
+ * read patches as rows of a matrix that nobody writes. */
+#include "conv/implicit.h"
+#include "column_stats/column_stats.h"
+
+/* Floats of a copied band, half of a second-level cache, and chunks to share among threads. */
+enum { BAND_FLOATS = 1 << 17, LEAST_CHUNKS = 16 };
+
+/* Maps no wider than this whose padding is worth skipping: a product's rows are then the same pixel of so many images.
+ */
+enum { NARROW = 8, NARROW_IMAGES = 7 };
+
+/* A vector: apart by this much more, rows a multiple of 4 KiB apart do not share a set of the first-level cache. */
+enum { CLASH = 1024, APART = 16 };
+
+struct job {
+    const struct gm_conv_kernels *copy;
+    const struct gm_gemm_kernels *gemm;
+    const struct gm_column_stats_kernels *stats;
+    const struct gm_conv_call *call;
+    struct gm_conv_window w;
+    int64_t groups, images_a_group;
+    bool in_place; /* the products read the source itself */
+    bool narrow;
+
+    /* Most of a chunk, and chunks of each in a group. */
+    int64_t images, rows, cols, image_chunks, row_chunks, col_chunks;
+    int64_t panel_chunks; /* chunks share the columns of the result, too */
+
+    /* The band of a chunk: from one output to the next, and all of it. */
+    int64_t row_step, col_step, pixel, span, band_rows, image, band_floats;
+
+    float *bands;           /* [threads, band_floats] */
+    double *mean, *squares; /* [chunks of pixels, cols] */
+    bool not_finite;
+};
+
+struct chunk {
+    int64_t group, slot, image, images, row, rows, col, cols, first_col, last_col;
+};
+
+static int64_t share(int64_t total, int64_t parts, int64_t i)
+{
+    return gm_gemm_share(total, parts, i);
+}
+
+static int64_t pixel_chunks(const struct job *job)
+{
+    return job->groups * job->image_chunks * job->row_chunks * job->col_chunks;
+}
+
+static struct chunk chunk_at(const struct job *job, int64_t index)
+{
+    struct chunk c = {.slot = index / job->panel_chunks};
+    const int64_t nr = job->gemm->nr, panels = gm_ceil_div(job->w.cols, nr), panel_chunk = index % job->panel_chunks;
+    c.first_col = share(panels, job->panel_chunks, panel_chunk) * nr;
+    c.last_col = gm_min_i64(share(panels, job->panel_chunks, panel_chunk + 1) * nr, job->w.cols);
+    int64_t i = c.slot;
+    c.col = share(job->w.out_width, job->col_chunks, i % job->col_chunks);
+    c.cols = share(job->w.out_width, job->col_chunks, i % job->col_chunks + 1) - c.col;
+    i /= job->col_chunks;
+    c.row = share(job->w.out_height, job->row_chunks, i % job->row_chunks);
+    c.rows = share(job->w.out_height, job->row_chunks, i % job->row_chunks + 1) - c.row;
+    i /= job->row_chunks;
+    c.image = share(job->images_a_group, job->image_chunks, i % job->image_chunks);
+    c.images = share(job->images_a_group, job->image_chunks, i % job->image_chunks + 1) - c.image;
+    c.group = i / job->image_chunks;
+    c.image += c.group * job->images_a_group;
+    return c;
+}
+
+/* No row, column, or line is made up. */
+static bool may_stay_in_place(const struct gm_conv_call *call, const struct gm_conv_window *w)
+{
+    const struct gm_conv_source *s = &call->source;
+    const bool inside = w->top <= 0 && w->left <= 0 &&
+                        (w->out_height - 1) * w->stride - w->top + w->kernel_height <= w->height &&
+                        (w->out_width - 1) * w->stride - w->left + w->kernel_width <= w->width;
+    const bool clash = w->stride * s->ldx % CLASH == 0 && w->out_width > NARROW;
+    return inside && !s->input.scale && !s->input.relu && !clash && (w->kernel_width == 1 || s->ldx == w->channels);
+}
+
+/* Where pixels follow each other in the band. A single tap needs only the pixels that it meets. */
+static void lay_out_band(struct job *job)
+{
+    const struct gm_conv_window *w = &job->w;
+    job->col_step = w->kernel_width == 1 ? 1 : w->stride;
+    job->row_step = w->kernel_height == 1 ? 1 : w->stride;
+    job->pixel = w->channels + (job->col_step * w->channels % CLASH == 0 && w->kernel_width == 1 ? APART : 0);
+}
+
+static void measure_band(struct job *job)
+{
+    job->span = (job->cols - 1) * job->col_step + job->w.kernel_width;
+    job->band_rows = (job->rows - 1) * job->row_step + job->w.kernel_height;
+    job->image = job->span * job->band_rows * job->pixel;
+    job->image += job->narrow && job->image % CLASH == 0 ? APART : 0;
+    job->band_floats = gm_round_up(job->image * job->images, GM_CACHE_LINE / (int64_t)sizeof(float));
+}
+
+/* The most outputs of one direction whose inputs fit in `units`. */
+static int64_t fit(int64_t units, int64_t kernel, int64_t step, int64_t most)
+{
+    return gm_max_i64(1, gm_min_i64(most, (units - kernel) / step + 1));
+}
+
+/* Of the shape alone: statistics are taken chunk by chunk. */
+static void cut(struct job *job)
+{
+    const struct gm_conv_window *w = &job->w;
+    const int64_t per_image = gm_max_i64(1, LEAST_CHUNKS / w->batch);
+    const int64_t pixel_floats = gm_max_i64(job->pixel, 1);
+    job->images = 1;
+    job->rows = w->out_height;
+    job->cols = w->out_width;
+    const int64_t span = (job->cols - 1) * job->col_step + w->kernel_width;
+    const int64_t rows = BAND_FLOATS / (span * pixel_floats);
+    const int64_t whole = (job->rows - 1) * job->row_step + w->kernel_height;
+    if (rows < w->kernel_height || w->out_height == 1) {
+        const int64_t cols = BAND_FLOATS / (w->kernel_height * pixel_floats);
+        job->rows = 1;
+        job->cols = fit(cols, w->kernel_width, job->col_step, job->cols);
+        job->cols = gm_max_i64(job->cols, gm_min_i64(job->gemm->mr, w->out_width));
+        job->cols = gm_min_i64(job->cols, gm_max_i64(4 * job->gemm->mr, gm_ceil_div(w->out_width, per_image)));
+    } else if (rows < 2 * whole || per_image > 1) {
+        job->rows = fit(rows, w->kernel_height, job->row_step, job->rows);
+        job->rows = gm_min_i64(job->rows, gm_max_i64(4, gm_ceil_div(w->out_height, per_image)));
+    } else {
+        job->images = gm_min_i64(gm_min_i64(rows / whole, job->images_a_group), gm_ceil_div(w->batch, LEAST_CHUNKS));
+    }
+    job->narrow = w->kernel_width > 1 && job->cols <= NARROW && job->images_a_group >= NARROW_IMAGES;
+    if (job->narrow) {
+        job->rows = w->out_height;
+        job->images = gm_min_i64(job->images_a_group, job->gemm->mr);
+    }
+    job->image_chunks = gm_ceil_div(job->images_a_group, job->images);
+    job->row_chunks = gm_ceil_div(w->out_height, job->rows);
+    job->col_chunks = gm_ceil_div(w->out_width, job->cols);
+    const int64_t wanted = gm_ceil_div(LEAST_CHUNKS, pixel_chunks(job));
+    job->panel_chunks = gm_min_i64(wanted, gm_ceil_div(w->cols, job->gemm->nr));
+}
+
+static struct job make_job(const struct gm_conv_plan *plan, const struct gm_conv_call *call,
+                           const struct gm_conv_window *w)
+{
+    struct job job = {.gemm = plan->gemm, .call = call, .w = *w, .groups = plan->options.groups};
+    job.images_a_group = w->batch / job.groups;
+    lay_out_band(&job);
+    cut(&job);
+    measure_band(&job);
+    job.in_place = !job.narrow && may_stay_in_place(call, w);
+    return job;
+}
+
+static void copy_row(const struct job *job, const struct chunk *c, int64_t image, int64_t h, float *out)
+{
+    const struct gm_conv_window *w = &job->w;
+    const struct gm_conv_source *s = &job->call->source;
+    const int64_t skip = w->stride / job->col_step, span = (c->cols - 1) * job->col_step + w->kernel_width;
+    const int64_t left = c->col * w->stride - w->left; /* of the first pixel; every skip-th is needed */
+    const int64_t first = left < 0 ? gm_min_i64(gm_ceil_div(-left, skip), span) : 0;
+    const int64_t end = gm_max_i64(first, gm_min_i64(span, w->width > left ? gm_ceil_div(w->width - left, skip) : 0));
+    for (int64_t i = 0; i < first * job->pixel; i++)
+        out[i] = 0.0f;
+    if (first < end) {
+        const struct gm_conv_copy copy = {
+            .pixels = end - first,
+            .cols = w->channels,
+            .x = s->x + ((image * w->height + h) * w->width + left + first * skip) * s->ldx,
+            .ldx = skip * s->ldx,
+            .scale = s->input.scale ? s->input.scale + c->group * w->channels : NULL,
+            .shift = s->input.scale ? s->input.shift + c->group * w->channels : NULL,
+            .relu = s->input.relu,
+            .out = out + first * job->pixel,
+            .ldout = job->pixel,
+        };
+        job->copy->copy(&copy);
+    }
+    for (int64_t i = end * job->pixel; i < span * job->pixel; i++)
+        out[i] = 0.0f;
+}
+
+static void copy_band(const struct job *job, const struct chunk *c, float *band)
+{
+    const struct gm_conv_window *w = &job->w;
+    const int64_t skip = w->stride / job->row_step, rows = (c->rows - 1) * job->row_step + w->kernel_height;
+    for (int64_t i = 0; i < c->images; i++) {
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t h = c->row * w->stride - w->top + r * skip;
+            if (0 <= h && h < w->height)
+                copy_row(job, c, c->image + i, h, band + i * job->image + r * job->span * job->pixel);
+        }
+    }
+}
+
+/* Where the products find tap (i, j) of output (n, r, c) of a chunk: origin + n image + r row + i tap_row + c col + j
+ * pixel. */
+struct view {
+    const float *origin;
+    int64_t image, row, tap_row, col, pixel;
+};
+
+static struct view view_of(const struct job *job, const struct chunk *c, const float *band)
+{
+    const struct gm_conv_window *w = &job->w;
+    const struct gm_conv_source *s = &job->call->source;
+    if (job->in_place) {
+        const int64_t row = w->width * s->ldx, h = c->row * w->stride - w->top, left = c->col * w->stride - w->left;
+        return (struct view){s->x + ((c->image * w->height + h) * w->width + left) * s->ldx,
+                             w->height * row,
+                             w->stride * row,
+                             row,
+                             w->stride * s->ldx,
+                             s->ldx};
+    }
+    const int64_t row = job->span * job->pixel;
+    return (struct view){band, job->image, job->row_step * row, row, job->col_step * job->pixel, job->pixel};
+}
+
+/* The taps [first, last) of an output at `place` that meet the image. */
+struct taps {
+    int64_t first, last;
+};
+
+static struct taps taps_inside(int64_t place, int64_t stride, int64_t before, int64_t kernel, int64_t size)
+{
+    const int64_t start = place * stride - before;
+    const struct taps taps = {gm_max_i64(0, -start), gm_min_i64(kernel, size - start)};
+    return taps;
+}
+
+/* One panel of the result of a chunk. */
+struct panel {
+    const struct job *job;
+    const struct chunk *chunk;
+    struct view view;
+    int64_t col, cols, depth;
+    const float *b;
+    const float *bias; /* of its columns */
+    float *out;        /* of the chunk's first pixel and the panel's first column */
+};
+
+static int64_t out_row(const struct gm_conv_window *w, int64_t image, int64_t row, int64_t col)
+{
+    return image * w->out_image + row * w->out_row + col * w->out_pixel;
+}
+
+/* rows of C at `c`, apart by ldc: adds k [before, before + depth) of the panel. first, last: of these rows' sums. */
+static void multiply(const struct panel *p, int64_t rows, const float *a, int64_t lda, int64_t before, int64_t depth,
+                     bool first, bool last, float *c, int64_t ldc)
+{
+    const struct gm_conv_call *call = p->job->call;
+    const struct gm_gemm_finish finish = {.bias = p->bias, .relu = call->relu};
+    const struct gm_gemm_block block = {
+        .rows = rows,
+        .cols = p->cols,
+        .depth = depth,
+        .a = a,
+        .lda = lda,
+        .b = p->b,
+        .b_others = p->depth - depth,
+        .b_before = before,
+        .c = c,
+        .ldc = ldc,
+        .alpha = 1.0f,
+        .beta = first && !call->residual ? call->beta : 1.0f,
+        .skip_from = INT64_MAX / 2,
+        .finish = last && (p->bias || call->relu) ? &finish : NULL,
+    };
+    p->job->gemm->multiply(&block);
+}
+
+/* A product's rows are the pixels of one row of an image. k [before, before + depth) is a part of kernel row i. */
+static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_t parts)
+{
+    const struct job *job = p->job;
+    const struct gm_conv_window *w = &job->w;
+    const int64_t row_depth = w->kernel_width * w->channels, begin = share(row_depth, parts, part),
+                  end = share(row_depth, parts, part + 1);
+    const struct view *v = &p->view;
+    for (int64_t n = 0; n < p->chunk->images; n++) {
+        for (int64_t r = 0; r < p->chunk->rows; r++) {
+            const struct taps taps = taps_inside(p->chunk->row + r, w->stride, w->top, w->kernel_height, w->height);
+            float *c = p->out + out_row(w, n, r, 0) * job->call->ldout;
+            if (taps.first <= i && i < taps.last)
+                multiply(p, p->chunk->cols, v->origin + n * v->image + r * v->row + i * v->tap_row + begin, v->col,
+                         i * row_depth + begin, end - begin, i == taps.first && part == 0,
+                         i == taps.last - 1 && part == parts - 1, c, w->out_pixel * job->call->ldout);
+            else if (taps.first >= taps.last && i == 0 && part == 0)
+                multiply(p, p->chunk->cols, v->origin, v->col, 0, 0, true, true, c, w->out_pixel * job->call->ldout);
+        }
+    }
+}
+
+/* A product's rows are one pixel of all images of the chunk, and its k a part of the channels of one tap. */
+static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t part, int64_t parts)
+{
+    const struct job *job = p->job;
+    const struct gm_conv_window *w = &job->w;
+    const int64_t begin = share(w->channels, parts, part), end = share(w->channels, parts, part + 1);
+    const int64_t before = (i * w->kernel_width + j) * w->channels + begin, ldc = w->out_image * job->call->ldout;
+    const struct view *v = &p->view;
+    for (int64_t r = 0; r < p->chunk->rows; r++) {
+        const struct taps rows = taps_inside(p->chunk->row + r, w->stride, w->top, w->kernel_height, w->height);
+        for (int64_t q = 0; q < p->chunk->cols; q++) {
+            const struct taps cols = taps_inside(p->chunk->col + q, w->stride, w->left, w->kernel_width, w->width);
+            const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + j * v->pixel + begin;
+            float *c = p->out + out_row(w, 0, r, q) * job->call->ldout;
+            if (rows.first <= i && i < rows.last && cols.first <= j && j < cols.last)
+                multiply(p, p->chunk->images, a, v->image, before, end - begin,
+                         i == rows.first && j == cols.first && part == 0,
+                         i == rows.last - 1 && j == cols.last - 1 && part == parts - 1, c, ldc);
+            else if ((rows.first >= rows.last || cols.first >= cols.last) && i == 0 && j == 0 && part == 0)
+                multiply(p, p->chunk->images, v->origin, v->image, 0, 0, true, true, c, ldc);
+        }
+    }
+}
+
+static void multiply_panel(const struct panel *p)
+{
+    const struct job *job = p->job;
+    const struct gm_conv_window *w = &job->w;
+    const int64_t row_depth = w->kernel_width * w->channels;
+    if (p->depth == 0) {
+        for (int64_t n = 0; n < p->chunk->images; n++)
+            for (int64_t r = 0; r < p->chunk->rows; r++)
+                multiply(p, p->chunk->cols, p->view.origin, 1, 0, 0, true, true,
+                         p->out + out_row(w, n, r, 0) * job->call->ldout, w->out_pixel * job->call->ldout);
+        return;
+    }
+    for (int64_t i = 0; i < w->kernel_height; i++) {
+        const int64_t parts = gm_ceil_div(row_depth, job->gemm->depth);
+        for (int64_t part = 0; !job->narrow && part < parts; part++)
+            multiply_rows(p, i, part, parts);
+        const int64_t tap_parts = gm_ceil_div(w->channels, job->gemm->depth);
+        for (int64_t j = 0; job->narrow && j < w->kernel_width; j++)
+            for (int64_t part = 0; part < tap_parts; part++)
+                multiply_images(p, i, j, part, tap_parts);
+    }
+}
+
+/* The residual becomes what the products add to. */
+static void copy_residual(const struct panel *p)
+{
+    const struct job *job = p->job;
+    const struct gm_conv_call *call = job->call;
+    const int64_t first = out_row(&job->w, p->chunk->image, p->chunk->row, p->chunk->col);
+    if (call->residual == call->out)
+        return;
+    for (int64_t n = 0; n < p->chunk->images; n++) {
+        for (int64_t r = 0; r < p->chunk->rows; r++) {
+            const int64_t row = out_row(&job->w, n, r, 0);
+            const struct gm_conv_copy copy = {
+                .pixels = p->chunk->cols,
+                .cols = p->cols,
+                .x = call->residual + (first + row) * call->ldresidual + p->col,
+                .ldx = call->ldresidual,
+                .out = p->out + row * call->ldout,
+                .ldout = call->ldout,
+            };
+            job->copy->copy(&copy);
+        }
+    }
+}
+
+/* The chunk's rows of y follow each other, and are still in a cache. */
+static void take_statistics(const struct panel *p)
+{
+    const struct job *job = p->job;
+    const struct chunk *c = p->chunk;
+    const int64_t at = c->slot * job->w.cols + p->col;
+    job->stats->block(c->images * c->rows * c->cols, p->cols, p->out, job->call->ldout, false, job->mean + at,
+                      job->squares + at);
+}
+
+static void run_chunk(void *arg, int64_t index, int worker)
+{
+    const struct job *job = arg;
+    const struct gm_conv_call *call = job->call;
+    const struct gm_conv_window *w = &job->w;
+    const struct chunk c = chunk_at(job, index);
+    float *band = job->bands + worker * job->band_floats;
+    if (!job->in_place)
+        copy_band(job, &c, band);
+    struct panel p = {.job = job, .chunk = &c, .view = view_of(job, &c, band), .depth = gm_conv_window_depth(w)};
+    for (p.col = c.first_col; p.col < c.last_col; p.col += job->gemm->nr) {
+        p.cols = gm_min_i64(job->gemm->nr, c.last_col - p.col);
+        p.b = call->packed + w->panels + p.col * p.depth;
+        p.bias = call->bias ? call->bias + p.col : NULL;
+        p.out = call->out + (w->out_first + out_row(w, c.image, c.row, c.col)) * call->ldout + p.col;
+        if (call->residual)
+            copy_residual(&p);
+        multiply_panel(&p);
+        if (job->mean)
+            take_statistics(&p);
+    }
+}
+
+/* Columns that one chunk merges. */
+enum { MERGE_COLS = 256 };
+
+static void merge_chunk(void *arg, int64_t index, int worker)
+{
+    (void)worker;
+    struct job *job = arg;
+    const struct gm_conv_call *call = job->call;
+    const int64_t all = job->w.cols, first = index * MERGE_COLS, cols = gm_min_i64(MERGE_COLS, all - first);
+    const int64_t slots = pixel_chunks(job) / job->groups;
+    bool finite = true;
+    for (int64_t group = 0; group < job->groups; group++) {
+        double mean[MERGE_COLS], squares[MERGE_COLS];
+        int64_t done = 0;
+        for (int64_t slot = group * slots; slot < (group + 1) * slots; slot++) {
+            const struct chunk c = chunk_at(job, slot * job->panel_chunks);
+            const int64_t rows = c.images * c.rows * c.cols;
+            gm_column_stats_merge(done, rows, cols, job->mean + slot * all + first, job->squares + slot * all + first,
+                                  mean, squares);
+            done += rows;
+        }
+        const int64_t at = group * all + first;
+        finite &= gm_column_stats_finish(done, 0, cols, mean, squares, call->mean + at, call->mean_low + at,
+                                         call->variance + at);
+    }
+    if (!finite)
+        __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
+}
+
+static size_t statistics_bytes(const struct job *job)
+{
+    return gm_workspace_bytes((size_t)(pixel_chunks(job) * job->w.cols) * sizeof(double));
+}
+
+static size_t bands_bytes(const gm_context *context, const struct job *job)
+{
+    return gm_workspace_bytes((size_t)(context->threads * job->band_floats) * sizeof(float));
+}
+
+static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_conv_pass pass)
+{
+    size_t most = 0;
+    for (int64_t i = 0; i < gm_conv_windows(plan, pass); i++) {
+        const struct gm_conv_call call = {.plan = plan};
+        const struct gm_conv_window w = gm_conv_window_make(plan, pass, i);
+        if (w.out_height == 0 || w.out_width == 0)
+            continue;
+        const struct job job = make_job(plan, &call, &w);
+        const size_t bytes = bands_bytes(context, &job) + (pass == GM_CONV_FORWARD ? 2 * statistics_bytes(&job) : 0);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static gm_status run_window(gm_context *context, const struct gm_conv_call *call, const struct gm_conv_window *w)
+{
+    struct job job = make_job(call->plan, call, w);
+    const size_t mark = gm_workspace_mark(context);
+    job.copy = context->kernels.conv;
+    job.stats = context->kernels.column_stats;
+    job.bands = gm_workspace_take(context, bands_bytes(context, &job));
+    if (call->mean) {
+        job.mean = gm_workspace_take(context, statistics_bytes(&job));
+        job.squares = gm_workspace_take(context, statistics_bytes(&job));
+    }
+    gm_parallel(context, pixel_chunks(&job) * job.panel_chunks, run_chunk, &job);
+    if (call->mean)
+        gm_parallel(context, gm_ceil_div(w->cols, MERGE_COLS), merge_chunk, &job);
+    gm_workspace_release(context, mark);
+    return job.not_finite ? GM_NOT_FINITE : GM_OK;
+}
+
+static gm_status run(gm_context *context, const struct gm_conv_call *call)
+{
+    gm_status status = GM_OK;
+    for (int64_t i = 0; i < gm_conv_windows(call->plan, call->pass); i++) {
+        const struct gm_conv_window w = gm_conv_window_make(call->plan, call->pass, i);
+        const bool kept = gm_conv_window_depth(&w) == 0 && call->beta == 1.0f;
+        if (w.out_height > 0 && w.out_width > 0 && !kept)
+            status = run_window(context, call, &w);
+    }
+    return status;
+}
+
+const struct gm_conv_algorithm gm_conv_implicit = {
+    "implicit gemm", workspace, gm_conv_implicit_floats, gm_conv_implicit_pack, run,
+};
