@@ -128,11 +128,12 @@ START_TEST(malformed_files_are_refused)
         {"{\"__metadata__\":[]}", 0, 0, "metadata"},
         {"{\"__metadata__\":{\"a\":1}}", 0, 0, "metadata 'a'"},
         {"{\"a\":{}}", 0, 0, "'a' is not described"},
+        {"{\"a\\u001b\":{}}", 0, 0, "control characters"},
         {"{\"a\":7}", 0, 0, "'a' is not described"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", 0, 4, "'a' is not described"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 0, 4, "'a' is not described"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0.0,4.0]}}", 0, 4, "'a' is not described"},
-        {"{\"a\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 0, 4, "dtype BF16"},
+        {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],\"data_offsets\":[0,4]}}", 0, 4, "dtype 'F8_E4M3'"},
         {"{\"a\":" ENTRY("[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 0, 4, "too many dimensions"},
         {"{\"a\":" ENTRY("[1.5]", "0", "4") "}", 0, 4, "not of integers"},
         {"{\"a\":" ENTRY("[-1]", "0", "4") "}", 0, 4, "impossible shape"},
@@ -196,7 +197,7 @@ START_TEST(tensors_that_cannot_be_written_are_refused)
         {good, {"b", GM_TENSOR_F32, 3, {1 << 30, 1 << 30, 1 << 30}, weights}},
         {good, {"b", GM_TENSOR_F32, 9, {1}, weights}},
         {good, {"b", GM_TENSOR_F32, 1, {6}, NULL}},
-        {good, {"b", (gm_tensor_type)2, 1, {6}, weights}},
+        {good, {"b", GM_TENSOR_TYPE_COUNT, 1, {6}, weights}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gm_error error;

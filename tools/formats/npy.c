@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/tensor.h"
 #include "support/file.h"
 
 /* The header is a Python dictionary, as in {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }. */
@@ -228,19 +229,6 @@ static gm_status open_file(struct npy_file *file, const char *path, const struct
 
 /* --- numbers --------------------------------------------------------------------------------------------------- */
 
-static float half_to_float(uint16_t half)
-{
-    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
-    if (exponent == 0) { /* zero or subnormal: fraction 2^-24 */
-        const float magnitude = (float)fraction * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    const uint32_t bits = sign | (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static uint64_t little_endian(const uint8_t *bytes, size_t size)
 {
     uint64_t value = 0;
@@ -257,7 +245,7 @@ static void to_floats(const struct npy_type *type, const uint8_t *bytes, int64_t
         if (type->size == 4)
             memcpy(&out[i], &bits, sizeof bits);
         else
-            out[i] = type->size == 2 ? half_to_float((uint16_t)bits) : (float)bits;
+            out[i] = type->size == 2 ? gm_half_to_float((uint16_t)bits) : (float)bits;
     }
 }
 

@@ -1,6 +1,5 @@
 #include "formats/safetensors.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,30 +7,13 @@
 #include <jansson.h>
 
 #include "support/file.h"
+#include "support/parse.h"
 
 /* A parsed header takes at most this many times its text: jansson keeps a number of two characters in some 48 bytes. */
 enum { PARSED_GROWTH = 24 };
 
 static const int64_t most_header = 100000000, memory_allowance = 64 << 20;
 static const char metadata_key[] = "__metadata__";
-
-static const struct {
-    const char *name;
-    int64_t size;
-} types[] = {[GM_TENSOR_F32] = {"F32", 4}, [GM_TENSOR_I64] = {"I64", 8}};
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are stored as they lie in memory");
-
-static bool tensor_bytes(const gm_tensor *tensor, int64_t *bytes)
-{
-    if (tensor->dimensions < 0 || tensor->dimensions > GM_TENSOR_MOST_DIMENSIONS)
-        return false;
-    *bytes = types[tensor->type].size;
-    for (int32_t i = 0; i < tensor->dimensions; i++)
-        if (tensor->shape[i] < 0 || __builtin_mul_overflow(*bytes, tensor->shape[i], bytes))
-            return false;
-    return true;
-}
 
 /* --- writing --------------------------------------------------------------------------------------------------- */
 
@@ -49,7 +31,7 @@ static json_t *make_entry(const gm_tensor *tensor, int64_t begin, int64_t end)
             json_decref(shape);
             shape = NULL;
         }
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", types[tensor->type].name, "shape", shape, "data_offsets",
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", gm_tensor_type_name(tensor->type), "shape", shape, "data_offsets",
                      (json_int_t)begin, (json_int_t)end);
 }
 
@@ -58,12 +40,12 @@ static gm_status add_tensors(json_t *header, const char *path, int64_t count, co
     int64_t begin = 0;
     for (int64_t i = 0; i < count; i++) {
         const gm_tensor *tensor = &tensors[i];
-        int64_t bytes, end;
+        int64_t elements, bytes, end;
         if (!tensor->name || !*tensor->name || strcmp(tensor->name, metadata_key) == 0 ||
             json_object_get(header, tensor->name))
             return gm_error_set(error, GM_INVALID_ARGUMENT, "%s: tensor %lld has no name of its own", path,
                                 (long long)i);
-        if (tensor->type >= GM_TENSOR_TYPE_COUNT || !tensor_bytes(tensor, &bytes) ||
+        if (tensor->type >= GM_TENSOR_TYPE_COUNT || !gm_tensor_size(tensor, &elements, &bytes) ||
             __builtin_add_overflow(begin, bytes, &end) || (bytes > 0 && !tensor->data))
             return gm_error_set(error, GM_INVALID_ARGUMENT, "%s: tensor '%s' has no data or an impossible shape", path,
                                 tensor->name);
@@ -112,8 +94,8 @@ static gm_status write_file(const char *path, const char *text, int64_t count, c
         return status;
     status = append_header(&writer, text, error);
     for (int64_t i = 0; i < count && status == GM_OK; i++) {
-        int64_t bytes = 0;
-        tensor_bytes(&tensors[i], &bytes); /* add_tensors() has checked it */
+        int64_t elements, bytes = 0;
+        gm_tensor_size(&tensors[i], &elements, &bytes); /* add_tensors() has checked it */
         status = gm_file_append(&writer, tensors[i].data, (size_t)bytes, error);
     }
     if (status != GM_OK) {
@@ -181,6 +163,8 @@ static gm_status refuse(const gm_safetensors *file, const char *tensor, const ch
 static gm_status read_entry(const gm_safetensors *file, const char *name, const json_t *value, struct entry *entry,
                             gm_error *error)
 {
+    if (!gm_text_is_plain(name, strlen(name)))
+        return gm_error_set(error, GM_BAD_DATA, "%s: has a tensor with control characters in its name", file->path);
     const char *type = json_string_value(json_object_get(value, "dtype"));
     const json_t *shape = json_object_get(value, "shape"), *offsets = json_object_get(value, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
@@ -189,9 +173,9 @@ static gm_status read_entry(const gm_safetensors *file, const char *name, const 
         return refuse(file, name, "is not described by dtype, shape and data_offsets", error);
     *entry = (struct entry){.tensor = {.name = name}, json_integer_value(begin), json_integer_value(end)};
     gm_tensor *tensor = &entry->tensor;
-    while (strcmp(type, types[tensor->type].name) != 0)
+    while (strcmp(type, gm_tensor_type_name(tensor->type)) != 0)
         if (++tensor->type == GM_TENSOR_TYPE_COUNT)
-            return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' has dtype %.20s; F32 and I64 can be read",
+            return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' has dtype '%.20s', which cannot be read",
                                 file->path, name, type);
     if (json_array_size(shape) > GM_TENSOR_MOST_DIMENSIONS)
         return refuse(file, name, "has too many dimensions", error);
@@ -201,8 +185,8 @@ static gm_status read_entry(const gm_safetensors *file, const char *name, const 
             return refuse(file, name, "has a shape that is not of integers", error);
         tensor->shape[i] = json_integer_value(json_array_get(shape, (size_t)i));
     }
-    int64_t bytes;
-    if (!tensor_bytes(tensor, &bytes))
+    int64_t elements, bytes;
+    if (!gm_tensor_size(tensor, &elements, &bytes))
         return refuse(file, name, "has an impossible shape", error);
     if (entry->begin < 0 || entry->end < entry->begin || entry->end - entry->begin != bytes)
         return refuse(file, name, "has data_offsets that do not fit its shape", error);
@@ -350,23 +334,6 @@ gm_tensor gm_safetensors_tensor(const gm_safetensors *file, int64_t index)
     return file->entries[index].tensor;
 }
 
-static bool same_shape(const gm_tensor *a, const gm_tensor *b)
-{
-    for (int32_t i = 0; i < a->dimensions && i < b->dimensions; i++)
-        if (a->shape[i] != b->shape[i])
-            return false;
-    return a->dimensions == b->dimensions;
-}
-
-static void describe(const gm_tensor *tensor, char *text, size_t size)
-{
-    size_t used = (size_t)snprintf(text, size, "%s [", types[tensor->type].name);
-    for (int32_t i = 0; i < tensor->dimensions && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? ", " : "", (long long)tensor->shape[i]);
-    if (used < size)
-        snprintf(text + used, size - used, "]");
-}
-
 gm_status gm_safetensors_read(const gm_safetensors *file, const gm_tensor *tensor, gm_error *error)
 {
     const struct entry *entry = NULL;
@@ -375,10 +342,10 @@ gm_status gm_safetensors_read(const gm_safetensors *file, const gm_tensor *tenso
             entry = &file->entries[i];
     if (!entry)
         return refuse(file, tensor->name, "is missing", error);
-    if (entry->tensor.type != tensor->type || !same_shape(&entry->tensor, tensor)) {
+    if (entry->tensor.type != tensor->type || !gm_tensor_same_shape(&entry->tensor, tensor)) {
         char found[128], needed[128];
-        describe(&entry->tensor, found, sizeof found);
-        describe(tensor, needed, sizeof needed);
+        gm_tensor_describe(&entry->tensor, found, sizeof found);
+        gm_tensor_describe(tensor, needed, sizeof needed);
         return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' is %s where %s is needed", file->path,
                             tensor->name, found, needed);
     }

@@ -6,21 +6,7 @@
 
 #include <gemel/error.h>
 
-enum { GM_TENSOR_MOST_DIMENSIONS = 8 };
-
-typedef enum gm_tensor_type {
-    GM_TENSOR_F32 = 0,
-    GM_TENSOR_I64,
-    GM_TENSOR_TYPE_COUNT,
-} gm_tensor_type;
-
-typedef struct gm_tensor {
-    const char *name;
-    gm_tensor_type type;
-    int32_t dimensions; /* 0 for a single number */
-    int64_t shape[GM_TENSOR_MOST_DIMENSIONS];
-    void *data; /* float or int64_t, contiguous */
-} gm_tensor;
+#include "formats/tensor.h"
 
 typedef struct gm_metadata {
     const char *key, *value;

@@ -72,3 +72,25 @@ void gm_format_duration(char *text, size_t size, double seconds)
     else
         snprintf(text, size, "%lld h %lld min", s / 3600, s / 60 % 60);
 }
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < ' ' || c == '\x7f';
+}
+
+bool gm_text_is_plain(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (is_control(text[i]))
+            return false;
+    return true;
+}
+
+void gm_format_text(char *out, size_t size, const char *text, size_t length)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < length && used + sizeof "\\x00" <= size; i++)
+        used +=
+            (size_t)snprintf(out + used, size - used, is_control(text[i]) ? "\\x%02x" : "%c", (unsigned char)text[i]);
+    out[used] = '\0';
+}
