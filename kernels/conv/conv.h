@@ -6,22 +6,23 @@
 
 #include "core/core.h"
 
-/* How a row of pixels is copied. */
+/* Pixels on their way into a band, or into panels of panel_cols columns each (0: into one) that begin `panel` floats
+ * after each other. */
 struct gm_conv_copy {
     int64_t pixels, cols;
     const float *x;
     int64_t ldx;
     const float *scale, *shift; /* [cols], or both NULL */
     bool relu;
-    float *out;
-    int64_t ldout, width; /* columns [cols, width) of out become 0; width <= ldout */
+    float *out; /* of the first panel; ldout from one pixel to the next in each */
+    int64_t ldout, panel_cols, panel;
+    bool padded; /* whole vectors are written, with 0 beyond the columns */
 };
 
 struct gm_conv_kernels {
     const char *name;
 
-    /* out = f(scale x + shift) pixel by pixel, f being max(0, .) with relu. Single-threaded; touches nothing beyond the
-     * matrices. */
+    /* out = f(scale x + shift) pixel by pixel, f being max(0, .) with relu. Single-threaded; touches nothing else. */
     void (*copy)(const struct gm_conv_copy *copy);
 };
 

@@ -19,7 +19,8 @@ struct job {
     const struct gm_gemm_kernels *gemm;
     const struct gm_column_stats_kernels *stats;
     const struct gm_conv_call *call;
-    struct gm_conv_window w;
+    struct gm_conv_window w, from; /* what is multiplied, and what the source is: not the same with patches */
+    bool patches;
     int64_t groups, images_a_group;
     bool in_place; /* the products read the source itself */
     bool narrow;
@@ -97,6 +98,8 @@ static void measure_band(struct job *job)
     job->image = job->span * job->band_rows * job->pixel;
     job->image += job->narrow && job->image % CLASH == 0 ? APART : 0;
     job->band_floats = gm_round_up(job->image * job->images, GM_CACHE_LINE / (int64_t)sizeof(float));
+    if (job->patches)
+        job->band_floats += gm_conv_line_floats(&job->from, job->cols);
 }
 
 /* The most outputs of one direction whose inputs fit in `units`. */
@@ -144,52 +147,40 @@ static void cut(struct job *job)
 static struct job make_job(const struct gm_conv_plan *plan, const struct gm_conv_call *call,
                            const struct gm_conv_window *w)
 {
-    struct job job = {.gemm = plan->gemm, .call = call, .w = *w, .groups = plan->options.groups};
+    struct job job = {.gemm = plan->gemm, .call = call, .w = *w, .from = *w, .groups = plan->options.groups};
+    job.patches = gm_conv_copies_patches(w, plan->gemm);
+    if (job.patches)
+        job.w = gm_conv_patch_window(w);
     job.images_a_group = w->batch / job.groups;
     lay_out_band(&job);
     cut(&job);
     measure_band(&job);
-    job.in_place = !job.narrow && may_stay_in_place(call, w);
+    job.in_place = !job.narrow && !job.patches && may_stay_in_place(call, w);
     return job;
 }
 
-static void copy_row(const struct job *job, const struct chunk *c, int64_t image, int64_t h, float *out)
-{
-    const struct gm_conv_window *w = &job->w;
-    const struct gm_conv_source *s = &job->call->source;
-    const int64_t skip = w->stride / job->col_step, span = (c->cols - 1) * job->col_step + w->kernel_width;
-    const int64_t left = c->col * w->stride - w->left; /* of the first pixel; every skip-th is needed */
-    const int64_t first = left < 0 ? gm_min_i64(gm_ceil_div(-left, skip), span) : 0;
-    const int64_t end = gm_max_i64(first, gm_min_i64(span, w->width > left ? gm_ceil_div(w->width - left, skip) : 0));
-    for (int64_t i = 0; i < first * job->pixel; i++)
-        out[i] = 0.0f;
-    if (first < end) {
-        const struct gm_conv_copy copy = {
-            .pixels = end - first,
-            .cols = w->channels,
-            .x = s->x + ((image * w->height + h) * w->width + left + first * skip) * s->ldx,
-            .ldx = skip * s->ldx,
-            .scale = s->input.scale ? s->input.scale + c->group * w->channels : NULL,
-            .shift = s->input.scale ? s->input.shift + c->group * w->channels : NULL,
-            .relu = s->input.relu,
-            .out = out + first * job->pixel,
-            .ldout = job->pixel,
-        };
-        job->copy->copy(&copy);
-    }
-    for (int64_t i = end * job->pixel; i < span * job->pixel; i++)
-        out[i] = 0.0f;
-}
-
+/* Fills the band of a chunk: rows of the image, or patches. */
 static void copy_band(const struct job *job, const struct chunk *c, float *band)
 {
-    const struct gm_conv_window *w = &job->w;
+    const struct gm_conv_window *from = &job->from, *w = &job->w;
+    const struct gm_conv_reader reader = {job->copy, from, &job->call->source, c->group};
+    if (job->patches) {
+        for (int64_t i = 0; i < c->images; i++)
+            for (int64_t r = 0; r < c->rows; r++)
+                gm_conv_copy_patches(&reader, c->image + i, c->row + r, c->col, c->cols,
+                                     band + job->image * job->images,
+                                     band + i * job->image + r * job->span * job->pixel);
+        return;
+    }
     const int64_t skip = w->stride / job->row_step, rows = (c->rows - 1) * job->row_step + w->kernel_height;
+    const struct gm_conv_span span = {c->col * w->stride - w->left, (c->cols - 1) * job->col_step + w->kernel_width,
+                                      w->stride / job->col_step};
     for (int64_t i = 0; i < c->images; i++) {
         for (int64_t r = 0; r < rows; r++) {
             const int64_t h = c->row * w->stride - w->top + r * skip;
             if (0 <= h && h < w->height)
-                copy_row(job, c, c->image + i, h, band + i * job->image + r * job->span * job->pixel);
+                gm_conv_copy_row(&reader, c->image + i, h, &span, band + i * job->image + r * job->span * job->pixel,
+                                 job->pixel);
         }
     }
 }

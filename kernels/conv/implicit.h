@@ -25,6 +25,53 @@ static inline int64_t gm_conv_window_depth(const struct gm_conv_window *w)
     return w->kernel_height * w->kernel_width * w->channels;
 }
 
+/* Windows of few channels whose patches are written out, because a kernel row of them is too short a sum. */
+static inline bool gm_conv_copies_patches(const struct gm_conv_window *w, const struct gm_gemm_kernels *gemm)
+{
+    const int64_t short_row = 64, row = w->kernel_width * w->channels;
+    return w->kernel_width > 1 && row <= short_row && gm_conv_window_depth(w) <= gemm->depth;
+}
+
+/* What stands for it then: a 1x1 window on patches. */
+static inline struct gm_conv_window gm_conv_patch_window(const struct gm_conv_window *w)
+{
+    struct gm_conv_window patches = *w;
+    patches.height = w->out_height;
+    patches.width = w->out_width;
+    patches.channels = gm_conv_window_depth(w);
+    patches.kernel_height = patches.kernel_width = patches.stride = 1;
+    patches.top = patches.left = 0;
+    return patches;
+}
+
+/* A window's input, on its way to the products. */
+struct gm_conv_reader {
+    const struct gm_conv_kernels *kernels;
+    const struct gm_conv_window *window;
+    const struct gm_conv_source *source;
+    int64_t group;
+};
+
+/* Pixels left, left + step, … of a row; there may be such to the left and to the right of the image. */
+struct gm_conv_span {
+    int64_t left, pixels, step;
+};
+
+/* One row inside the image, zeros outside; `pixel` floats from one to the next. */
+void gm_conv_copy_row(const struct gm_conv_reader *reader, int64_t image, int64_t h, const struct gm_conv_span *span,
+                      float *out, int64_t pixel);
+
+/* The patches of outputs (row, col) to (row, col + cols - 1), one after the other, taps in the order of i, j and
+ * channel. line: gm_conv_line_floats(). */
+void gm_conv_copy_patches(const struct gm_conv_reader *reader, int64_t image, int64_t row, int64_t col, int64_t cols,
+                          float *line, float *out);
+
+static inline int64_t gm_conv_line_floats(const struct gm_conv_window *w, int64_t cols)
+{
+    return gm_round_up(((cols - 1) * w->stride + w->kernel_width) * w->channels,
+                       GM_CACHE_LINE / (int64_t)sizeof(float));
+}
+
 /* The windows of a pass: one, or stride^2 for the data gradient. */
 int64_t gm_conv_windows(const gm_conv_plan *plan, gm_conv_pass pass);
 struct gm_conv_window gm_conv_window_make(const gm_conv_plan *plan, gm_conv_pass pass, int64_t index);

@@ -1,27 +1,22 @@
-/* The weight gradient: for each tap dy^T (out_channels x pixels) times the pixels of x that the tap meets. dy is read
- * by columns, x lies in panels of channels. In both, the images of a unit are interleaved, so that the pixels of one
- * row of outputs, without those whose tap meets padding, follow each other in all of them: one product is a row of all
- * images. */
+/* The weight gradient: for each tap dy^T (out_channels x pixels) times the pixels of x that the tap meets. dy lies in
+ * panels of a tile's rows, x in panels of channels. In both, the images of a unit are interleaved, so that the pixels
+ * of one row of outputs, without those whose tap meets padding, follow each other in all of them: one product is a row
+ * of all images. */
 #include <string.h>
 
-#include "conv/conv.h"
-#include "gemm/kernel.h"
+#include "conv/implicit.h"
 
 /* Floats of copied x and of copied dy, together most of a second-level cache; pixels that are worth an update of the
  * sums; chunks to share among threads; output and input channels of a chunk. */
 enum { COPY_FLOATS = 3 << 15, RUN = 128, LEAST_CHUNKS = 16, BLOCK = 128, BLOCK_1X1 = 256 };
 
-/* Keeps pixels of dy from lying in few sets of the first-level cache. */
-enum { APART = 16 };
-
 struct job {
     const struct gm_conv_kernels *copy;
     const struct gm_gemm_kernels *gemm;
     const struct gm_conv_call *call;
-
-    /* The shape; a 1x1 kernel without padding and stride does not know rows: an image is as long as a group. */
-    int64_t groups, images_a_group, height, width, in_channels, out_height, out_width, out_channels;
-    int64_t kernel_height, kernel_width, stride, padding;
+    struct gm_conv_window w, from; /* what is multiplied, and what x is: not the same with patches */
+    bool patches;
+    int64_t groups, images_a_group;
 
     /* A unit: so many images, rows and columns of outputs at most, and how many of each there are. */
     int64_t images, rows, cols, image_units, row_units, col_units;
@@ -30,10 +25,11 @@ struct job {
 
     int64_t row_step, phases, phase_cols; /* of copied x: [panel][row][phase][col][image][channel] */
     int64_t x_panel, x_floats;
-    int64_t dy_pixel, dy_floats; /* of copied dy: [row][col][image][channel] */
+    int64_t tile_rows, dy_panel, dy_floats; /* of copied dy: [tile][row][col][image][channel] */
+    int64_t patch_floats;
 
-    float *copies; /* [threads, x_floats + dy_floats] */
-    float *sums;   /* [parts, taps, out_channels, in_channels] */
+    float *copies; /* for each thread x_floats, dy_floats and patch_floats */
+    float *sums;   /* [parts, taps, w.cols, w.channels] */
 };
 
 struct unit {
@@ -52,11 +48,11 @@ static int64_t share(int64_t total, int64_t parts, int64_t i)
 static struct unit unit_at(const struct job *job, int64_t i)
 {
     struct unit u = {0};
-    u.col = share(job->out_width, job->col_units, i % job->col_units);
-    u.cols = share(job->out_width, job->col_units, i % job->col_units + 1) - u.col;
+    u.col = share(job->w.out_width, job->col_units, i % job->col_units);
+    u.cols = share(job->w.out_width, job->col_units, i % job->col_units + 1) - u.col;
     i /= job->col_units;
-    u.row = share(job->out_height, job->row_units, i % job->row_units);
-    u.rows = share(job->out_height, job->row_units, i % job->row_units + 1) - u.row;
+    u.row = share(job->w.out_height, job->row_units, i % job->row_units);
+    u.rows = share(job->w.out_height, job->row_units, i % job->row_units + 1) - u.row;
     i /= job->row_units;
     u.image = share(job->images_a_group, job->image_units, i % job->image_units);
     u.images = share(job->images_a_group, job->image_units, i % job->image_units + 1) - u.image;
@@ -69,82 +65,80 @@ static struct chunk chunk_at(const struct job *job, int64_t i)
 {
     struct chunk c = {0};
     c.first_in = i % job->in_blocks * job->in_block;
-    c.ins = gm_min_i64(job->in_block, job->in_channels - c.first_in);
+    c.ins = gm_min_i64(job->in_block, job->w.channels - c.first_in);
     i /= job->in_blocks;
     c.first_out = i % job->out_blocks * job->out_block;
-    c.outs = gm_min_i64(job->out_block, job->out_channels - c.first_out);
+    c.outs = gm_min_i64(job->out_block, job->w.cols - c.first_out);
     c.part = i / job->out_blocks;
     return c;
 }
 
-static int64_t taps_of(const struct job *job)
+static int64_t taps_of(const struct gm_conv_window *w)
 {
-    return job->kernel_height * job->kernel_width;
+    return w->kernel_height * w->kernel_width;
 }
 
-static void take_shape(struct job *job, const gm_conv_plan *plan)
+/* Pixels that the columns of a row reach beyond the last one's first. */
+static int64_t reach_of(const struct gm_conv_window *w)
 {
-    const gm_conv_shape *s = &plan->shape;
-    job->groups = plan->options.groups;
-    job->images_a_group = s->batch / job->groups;
-    job->height = s->height;
-    job->width = s->width;
-    job->in_channels = s->in_channels;
-    job->out_height = plan->out_height;
-    job->out_width = plan->out_width;
-    job->out_channels = s->out_channels;
-    job->kernel_height = s->kernel_height;
-    job->kernel_width = s->kernel_width;
-    job->stride = s->stride;
-    job->padding = s->padding;
-    if (taps_of(job) == 1 && s->stride == 1 && s->padding == 0) {
-        job->width = job->out_width = job->images_a_group * s->height * s->width;
-        job->images_a_group = job->height = job->out_height = 1;
-    }
+    return (w->kernel_width - 1) / w->stride;
 }
 
 /* All of this decides bits, and is a function of the shape and the instruction set. */
 static void cut(struct job *job)
 {
-    const int64_t block = taps_of(job) == 1 ? BLOCK_1X1 : BLOCK;
-    job->out_block = gm_min_i64(block, job->out_channels);
-    job->in_block = gm_min_i64(block, gm_round_up(job->in_channels, job->gemm->slack));
-    job->out_blocks = gm_ceil_div(job->out_channels, job->out_block);
-    job->in_blocks = gm_ceil_div(job->in_channels, job->in_block);
-    job->row_step = job->kernel_height == 1 ? 1 : job->stride;
-    job->phases = gm_min_i64(job->stride, job->kernel_width);
+    const struct gm_conv_window *w = &job->w;
+    const int64_t block = taps_of(w) == 1 ? BLOCK_1X1 : BLOCK, nr = job->gemm->nr, reach = reach_of(w);
+    job->out_block = gm_min_i64(block, w->cols);
+    job->in_block = gm_min_i64(gm_round_up(block, nr), w->channels);
+    job->out_blocks = gm_ceil_div(w->cols, job->out_block);
+    job->in_blocks = gm_ceil_div(w->channels, job->in_block);
+    job->row_step = w->kernel_height == 1 ? 1 : w->stride;
+    job->phases = gm_min_i64(w->stride, w->kernel_width);
 
-    const int64_t reach = (job->kernel_width - 1) / job->stride; /* of a row's outputs beyond the last column */
-    const int64_t pixels = COPY_FLOATS / gm_max_i64(job->in_block * job->phases, job->out_block);
-    const int64_t most = gm_max_i64(1, pixels / job->kernel_height - reach);
-    job->cols = gm_min_i64(job->out_width, gm_min_i64(most, 4 * job->gemm->depth));
+    const int64_t pixels = COPY_FLOATS / gm_max_i64(gm_round_up(job->in_block, nr) * job->phases, job->out_block);
+    const int64_t most = gm_max_i64(1, pixels / w->kernel_height - reach);
+    job->cols = gm_min_i64(w->out_width, gm_min_i64(most, job->gemm->depth));
     job->images = gm_min_i64(gm_ceil_div(RUN, job->cols), job->images_a_group);
     job->images = gm_max_i64(1, gm_min_i64(job->images, most / job->cols));
     const int64_t rows = pixels / ((job->cols + reach) * job->images);
-    job->rows = gm_max_i64(1, gm_min_i64((rows - job->kernel_height) / job->row_step + 1, job->out_height));
+    job->rows = gm_max_i64(1, gm_min_i64((rows - w->kernel_height) / job->row_step + 1, w->out_height));
     job->image_units = gm_ceil_div(job->images_a_group, job->images);
-    job->row_units = gm_ceil_div(job->out_height, job->rows);
-    job->col_units = gm_ceil_div(job->out_width, job->cols);
+    job->row_units = gm_ceil_div(w->out_height, job->rows);
+    job->col_units = gm_ceil_div(w->out_width, job->cols);
     job->units = job->groups * job->image_units * job->row_units * job->col_units;
     job->parts = gm_min_i64(gm_ceil_div(LEAST_CHUNKS, job->out_blocks * job->in_blocks), job->units);
+}
 
-    job->phase_cols = job->cols + reach;
-    const int64_t rows_in = (job->rows - 1) * job->row_step + job->kernel_height;
-    job->x_panel = rows_in * job->phases * job->phase_cols * job->images * job->gemm->nr;
-    job->x_floats = job->x_panel * gm_ceil_div(job->in_block, job->gemm->nr);
-    job->dy_pixel = job->out_block + APART;
-    job->dy_floats = gm_round_up(job->rows * job->cols * job->images * job->dy_pixel + job->gemm->mr, APART);
+static void lay_out(struct job *job)
+{
+    const struct gm_conv_window *w = &job->w;
+    const int64_t mr = job->gemm->mr, nr = job->gemm->nr, line = GM_CACHE_LINE / (int64_t)sizeof(float);
+    const int64_t rows_in = (job->rows - 1) * job->row_step + w->kernel_height;
+    job->phase_cols = job->cols + reach_of(w);
+    job->x_panel = rows_in * job->phases * job->phase_cols * job->images * nr;
+    job->x_floats = gm_round_up(job->x_panel * gm_ceil_div(job->in_block, nr), line);
+    job->tile_rows = gm_ceil_div(job->out_block, gm_ceil_div(job->out_block, mr));
+    job->dy_panel = job->rows * job->cols * job->images * mr;
+    job->dy_floats = gm_round_up(job->dy_panel * gm_ceil_div(job->out_block, job->tile_rows) + mr, line);
+    if (job->patches)
+        job->patch_floats = gm_round_up(job->cols * w->channels, line) + gm_conv_line_floats(&job->from, job->cols);
 }
 
 static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *call)
 {
-    struct job job = {.gemm = plan->gemm, .call = call};
-    take_shape(&job, plan);
+    struct job job = {.gemm = plan->gemm, .call = call, .groups = plan->options.groups};
+    job.w = job.from = gm_conv_window_make(plan, GM_CONV_FORWARD, 0);
+    job.patches = gm_conv_copies_patches(&job.from, plan->gemm);
+    if (job.patches)
+        job.w = gm_conv_patch_window(&job.from);
+    job.images_a_group = job.w.batch / job.groups;
     cut(&job);
+    lay_out(&job);
     return job;
 }
 
-/* Floats of one pixel of a panel that begins with channel `in` of a block. */
+/* Floats of one pixel of the panel that begins with channel `in` of a chunk. */
 static int64_t panel_cols(const struct job *job, const struct chunk *c, int64_t in)
 {
     return gm_min_i64(job->gemm->nr, c->ins - in);
@@ -168,45 +162,81 @@ static struct range inside(int64_t start, int64_t step, int64_t count, int64_t s
     return r;
 }
 
-/* One row of one image of one panel. */
-static void copy_x_row(const struct job *job, const struct chunk *c, const struct unit *u, int64_t image, int64_t h,
-                       int64_t in, float *out)
+/* Pixels into the panels of a chunk, `images` apart: full panels, then the last one, whose pixels are shorter. place:
+ * of the first pixel. */
+static void copy_to_panels(const struct job *job, const struct chunk *c, struct gm_conv_copy copy, int64_t images,
+                           int64_t place, float *panels)
 {
+    const int64_t nr = job->gemm->nr, full = c->ins / nr * nr;
+    if (full > 0) {
+        struct gm_conv_copy whole = copy;
+        whole.cols = full;
+        whole.out = panels + place * nr;
+        whole.ldout = images * nr;
+        whole.panel_cols = nr;
+        whole.panel = job->x_panel;
+        job->copy->copy(&whole);
+    }
+    if (full < c->ins) {
+        const int64_t pixel = panel_pixel(job, c, full);
+        copy.cols = c->ins - full;
+        copy.x += full;
+        copy.scale = copy.scale ? copy.scale + full : NULL;
+        copy.shift = copy.shift ? copy.shift + full : NULL;
+        copy.out = panels + full / nr * job->x_panel + place * pixel;
+        copy.ldout = images * pixel;
+        copy.padded = true;
+        job->copy->copy(&copy);
+    }
+}
+
+/* Row h of one image, which is row r of the copy. */
+static void copy_x_row(const struct job *job, const struct chunk *c, const struct unit *u, int64_t image, int64_t h,
+                       int64_t r, float *x)
+{
+    const struct gm_conv_window *w = &job->w;
     const struct gm_conv_source *s = &job->call->source;
-    const int64_t pixel = panel_pixel(job, c, in), first_channel = c->first_in + in;
-    const int64_t line = u->group * job->in_channels + first_channel;
+    const int64_t line = u->group * w->channels + c->first_in;
     for (int64_t phase = 0; phase < job->phases; phase++) {
-        const int64_t start = u->col * job->stride - job->padding + phase;
-        const struct range r = inside(start, job->stride, u->cols + (job->kernel_width - 1) / job->stride, job->width);
-        if (r.first == r.last)
-            continue;
-        const int64_t w = start + r.first * job->stride;
+        const int64_t start = u->col * w->stride - w->left + phase;
+        const struct range cols = inside(start, w->stride, u->cols + reach_of(w), w->width);
+        const int64_t pixel = ((u->image + image) * w->height + h) * w->width + start + cols.first * w->stride;
         const struct gm_conv_copy copy = {
-            .pixels = r.last - r.first,
-            .cols = panel_cols(job, c, in),
-            .x = s->x + (((u->image + image) * job->height + h) * job->width + w) * s->ldx + first_channel,
-            .ldx = job->stride * s->ldx,
+            .pixels = cols.last - cols.first,
+            .x = s->x + pixel * s->ldx + c->first_in,
+            .ldx = w->stride * s->ldx,
             .scale = s->input.scale ? s->input.scale + line : NULL,
             .shift = s->input.scale ? s->input.shift + line : NULL,
             .relu = s->input.relu,
-            .out = out + ((phase * job->phase_cols + r.first) * u->images + image) * pixel,
-            .ldout = u->images * pixel,
-            .width = pixel,
         };
-        job->copy->copy(&copy);
+        const int64_t place = ((r * job->phases + phase) * job->phase_cols + cols.first) * u->images + image;
+        if (cols.first < cols.last)
+            copy_to_panels(job, c, copy, u->images, place, x);
     }
 }
 
 static void copy_x(const struct job *job, const struct chunk *c, const struct unit *u, float *x)
 {
-    const int64_t rows = (u->rows - 1) * job->row_step + job->kernel_height, skip = job->stride / job->row_step;
-    for (int64_t in = 0; in < c->ins; in += job->gemm->nr) {
-        float *panel = x + in / job->gemm->nr * job->x_panel;
-        const int64_t row = job->phases * job->phase_cols * u->images * panel_pixel(job, c, in);
+    const struct gm_conv_window *w = &job->w;
+    const int64_t rows = (u->rows - 1) * job->row_step + w->kernel_height, skip = w->stride / job->row_step;
+    for (int64_t image = 0; image < u->images; image++) {
         for (int64_t r = 0; r < rows; r++) {
-            const int64_t h = u->row * job->stride - job->padding + r * skip;
-            for (int64_t image = 0; image < u->images && 0 <= h && h < job->height; image++)
-                copy_x_row(job, c, u, image, h, in, panel + r * row);
+            const int64_t h = u->row * w->stride - w->top + r * skip;
+            if (0 <= h && h < w->height)
+                copy_x_row(job, c, u, image, h, r, x);
+        }
+    }
+}
+
+static void copy_patches(const struct job *job, const struct chunk *c, const struct unit *u, float *x, float *patches)
+{
+    const struct gm_conv_reader reader = {job->copy, &job->from, &job->call->source, u->group};
+    float *const line = patches + job->cols * job->w.channels;
+    for (int64_t image = 0; image < u->images; image++) {
+        for (int64_t r = 0; r < u->rows; r++) {
+            const struct gm_conv_copy copy = {.pixels = u->cols, .x = patches + c->first_in, .ldx = job->w.channels};
+            gm_conv_copy_patches(&reader, u->image + image, u->row + r, u->col, u->cols, line, patches);
+            copy_to_panels(job, c, copy, u->images, r * job->phase_cols * u->images + image, x);
         }
     }
 }
@@ -214,87 +244,121 @@ static void copy_x(const struct job *job, const struct chunk *c, const struct un
 static void copy_dy(const struct job *job, const struct chunk *c, const struct unit *u, float *dy)
 {
     const struct gm_conv_call *call = job->call;
+    const int64_t mr = job->gemm->mr;
     for (int64_t image = 0; image < u->images; image++) {
         for (int64_t r = 0; r < u->rows; r++) {
-            const int64_t row = ((u->image + image) * job->out_height + u->row + r) * job->out_width + u->col;
+            const int64_t row = ((u->image + image) * job->w.out_height + u->row + r) * job->w.out_width + u->col;
             const struct gm_conv_copy copy = {
                 .pixels = u->cols,
                 .cols = c->outs,
                 .x = call->dy + row * call->lddy + c->first_out,
                 .ldx = call->lddy,
-                .out = dy + (r * u->cols * u->images + image) * job->dy_pixel,
-                .ldout = u->images * job->dy_pixel,
+                .out = dy + (r * u->cols * u->images + image) * mr,
+                .ldout = u->images * mr,
+                .panel_cols = job->tile_rows,
+                .panel = job->dy_panel,
             };
             job->copy->copy(&copy);
         }
     }
 }
 
-/* Adds `run` pixels of one tap to its sums, deepest blocks first. */
-static void add_run(const struct job *job, const struct chunk *c, int64_t run, const float *dy, const float *x,
-                    int64_t cols, float *sums)
+/* One tap of a unit and one panel of channels: where its pixels lie. */
+struct tap {
+    int64_t row;               /* of the window */
+    struct range cols;         /* of outputs that it meets the image for */
+    int64_t x_row, pixel, ins; /* floats of a row and of a pixel of the panel; its columns */
+    const float *x;            /* row 0 of the copy, the first of these pixels */
+    float *sums;
+};
+
+/* Adds the pixels that a tap meets to its sums with one tile of output channels. */
+static void add_tile(const struct job *job, const struct unit *u, const struct tap *tap, int64_t outs, const float *dy,
+                     float *sums)
 {
-    const int64_t parts = gm_ceil_div(run, job->gemm->depth), pixel = gm_round_up(cols, job->gemm->slack);
-    for (int64_t part = 0; part < parts; part++) {
-        const int64_t begin = share(run, parts, part), end = share(run, parts, part + 1);
-        const struct gm_gemm_block block = {
-            .rows = c->outs,
-            .cols = cols,
-            .depth = end - begin,
-            .a = dy + begin * job->dy_pixel,
-            .lda = job->dy_pixel,
-            .a_transposed = true,
-            .b = x + begin * pixel,
-            .c = sums,
-            .ldc = job->in_channels,
-            .alpha = 1.0f,
-            .beta = 1.0f,
-            .skip_from = INT64_MAX / 2,
-        };
-        job->gemm->multiply(&block);
+    const struct gm_conv_window *w = &job->w;
+    const int64_t mr = job->gemm->mr;
+    for (int64_t r = 0; r < u->rows; r++) {
+        const int64_t h = (u->row + r) * w->stride - w->top + tap->row;
+        if (h < 0 || h >= w->height)
+            continue;
+        const float *a = dy + (r * u->cols + tap->cols.first) * u->images * mr;
+        const float *b = tap->x + (r * job->row_step + tap->row) * tap->x_row;
+        const int64_t run = (tap->cols.last - tap->cols.first) * u->images, blocks = gm_ceil_div(run, job->gemm->depth);
+        for (int64_t i = 0; i < blocks; i++) {
+            const int64_t begin = share(run, blocks, i);
+            const struct gm_gemm_block block = {
+                .rows = outs,
+                .cols = tap->ins,
+                .depth = share(run, blocks, i + 1) - begin,
+                .a = a + begin * mr,
+                .b = b + begin * tap->pixel,
+                .c = sums,
+                .ldc = w->channels,
+                .alpha = 1.0f,
+                .beta = 1.0f,
+                .skip_from = INT64_MAX / 2,
+            };
+            job->gemm->multiply(&block);
+        }
     }
 }
 
-/* Adds tap (i, j) of all rows of a unit to the sums of one panel of channels. */
-static void add_tap(const struct job *job, const struct chunk *c, const struct unit *u, int64_t i, int64_t j,
-                    int64_t in, const float *dy, const float *panel, float *sums)
+static void add_tap(const struct job *job, const struct chunk *c, const struct unit *u, const struct tap *tap,
+                    const float *dy)
 {
-    const struct range cols = inside(u->col * job->stride - job->padding + j, job->stride, u->cols, job->width);
-    const int64_t pixel = panel_pixel(job, c, in), row = job->phases * job->phase_cols * u->images * pixel;
-    const int64_t place = j % job->stride * job->phase_cols + j / job->stride + cols.first;
-    for (int64_t r = 0; r < u->rows && cols.first < cols.last; r++) {
-        const int64_t h = (u->row + r) * job->stride - job->padding + i;
-        if (0 <= h && h < job->height)
-            add_run(job, c, (cols.last - cols.first) * u->images,
-                    dy + (r * u->cols + cols.first) * u->images * job->dy_pixel,
-                    panel + (r * job->row_step + i) * row + place * u->images * pixel, panel_cols(job, c, in), sums);
-    }
+    for (int64_t out = 0; out < c->outs && tap->cols.first < tap->cols.last; out += job->tile_rows)
+        add_tile(job, u, tap, gm_min_i64(job->tile_rows, c->outs - out), dy + out / job->tile_rows * job->dy_panel,
+                 tap->sums + out * job->w.channels);
 }
 
 static void add_unit(const struct job *job, const struct chunk *c, const struct unit *u, float *copies, float *sums)
 {
-    float *const dy = copies + job->x_floats;
-    copy_x(job, c, u, copies);
+    const struct gm_conv_window *w = &job->w;
+    float *const x = copies, *const dy = copies + job->x_floats;
+    if (job->patches)
+        copy_patches(job, c, u, x, dy + job->dy_floats);
+    else
+        copy_x(job, c, u, x);
     copy_dy(job, c, u, dy);
-    for (int64_t in = 0; in < c->ins; in += job->gemm->nr)
-        for (int64_t i = 0; i < job->kernel_height; i++)
-            for (int64_t j = 0; j < job->kernel_width; j++)
-                add_tap(job, c, u, i, j, in, dy, copies + in / job->gemm->nr * job->x_panel,
-                        sums + (i * job->kernel_width + j) * job->out_channels * job->in_channels + in);
+    for (int64_t in = 0; in < c->ins; in += job->gemm->nr) {
+        const int64_t pixel = panel_pixel(job, c, in);
+        for (int64_t t = 0; t < taps_of(w); t++) {
+            const int64_t j = t % w->kernel_width;
+            const struct range cols = inside(u->col * w->stride - w->left + j, w->stride, u->cols, w->width);
+            const int64_t place = j % w->stride * job->phase_cols + j / w->stride + cols.first;
+            const struct tap tap = {
+                .row = t / w->kernel_width,
+                .cols = cols,
+                .x_row = job->phases * job->phase_cols * u->images * pixel,
+                .pixel = pixel,
+                .ins = panel_cols(job, c, in),
+                .x = x + in / job->gemm->nr * job->x_panel + place * u->images * pixel,
+                .sums = sums + t * w->cols * w->channels + in,
+            };
+            add_tap(job, c, u, &tap, dy);
+        }
+    }
+}
+
+static int64_t copies_floats(const struct job *job)
+{
+    return job->x_floats + job->dy_floats + job->patch_floats;
 }
 
 static void run_chunk(void *arg, int64_t index, int worker)
 {
     const struct job *job = arg;
+    const struct gm_conv_window *w = &job->w;
     const struct chunk c = chunk_at(job, index);
-    const int64_t taps = taps_of(job);
-    float *const sums = job->sums + (c.part * taps * job->out_channels + c.first_out) * job->in_channels + c.first_in;
+    const int64_t taps = taps_of(w);
+    float *const sums = job->sums + (c.part * taps * w->cols + c.first_out) * w->channels + c.first_in;
     for (int64_t t = 0; t < taps; t++)
         for (int64_t o = 0; o < c.outs; o++)
-            memset(sums + (t * job->out_channels + o) * job->in_channels, 0, (size_t)c.ins * sizeof(float));
+            memset(sums + (t * w->cols + o) * w->channels, 0, (size_t)c.ins * sizeof(float));
     for (int64_t i = share(job->units, job->parts, c.part); i < share(job->units, job->parts, c.part + 1); i++) {
         const struct unit u = unit_at(job, i);
-        add_unit(job, &c, &u, job->copies + worker * (job->x_floats + job->dy_floats), sums);
+        add_unit(job, &c, &u, job->copies + worker * copies_floats(job), sums);
     }
 }
 
@@ -303,28 +367,26 @@ static void merge_chunk(void *arg, int64_t o, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const int64_t taps = taps_of(job), ins = job->in_channels, all = taps * job->out_channels * ins;
+    const int64_t taps = taps_of(&job->from), ins = job->from.channels, all = job->w.cols * ins * taps;
+    const int64_t tap_step = job->patches ? ins : job->w.cols * ins, out_step = job->w.channels;
     float *out = job->call->dweight + o * ins * taps;
-    for (int64_t t = 0; t < taps; t++) {
-        const float *sums = job->sums + (t * job->out_channels + o) * ins;
-        for (int64_t k = 0; k < ins; k++) {
-            float sum = sums[k];
-            for (int64_t part = 1; part < job->parts; part++)
-                sum += sums[part * all + k];
-            out[k * taps + t] = sum;
+    for (int64_t part = 0; part < job->parts; part++) {
+        for (int64_t t = 0; t < taps; t++) {
+            const float *sums = job->sums + part * all + t * tap_step + o * out_step;
+            for (int64_t k = 0; k < ins; k++)
+                out[k * taps + t] = part == 0 ? sums[k] : out[k * taps + t] + sums[k];
         }
     }
 }
 
 static size_t copies_bytes(const gm_context *context, const struct job *job)
 {
-    return gm_workspace_bytes((size_t)(context->threads * (job->x_floats + job->dy_floats)) * sizeof(float));
+    return gm_workspace_bytes((size_t)(context->threads * copies_floats(job)) * sizeof(float));
 }
 
 static size_t sums_bytes(const struct job *job)
 {
-    return gm_workspace_bytes((size_t)(job->parts * taps_of(job) * job->out_channels * job->in_channels) *
-                              sizeof(float));
+    return gm_workspace_bytes((size_t)(job->parts * taps_of(&job->w) * job->w.cols * job->w.channels) * sizeof(float));
 }
 
 static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_conv_pass pass)
@@ -342,7 +404,7 @@ static gm_status run(gm_context *context, const struct gm_conv_call *call)
     job.copies = gm_workspace_take(context, copies_bytes(context, &job));
     job.sums = gm_workspace_take(context, sums_bytes(&job));
     gm_parallel(context, job.parts * job.out_blocks * job.in_blocks, run_chunk, &job);
-    gm_parallel(context, job.out_channels, merge_chunk, &job);
+    gm_parallel(context, job.w.cols, merge_chunk, &job);
     gm_workspace_release(context, mark);
     return GM_OK;
 }
