@@ -13,11 +13,11 @@ struct gm_conv_packed {
     int64_t in_channels, out_channels, kernel_height, kernel_width, stride, padding;
 };
 
-static const struct gm_conv_algorithm *choose(const gm_conv_shape *shape, const gm_conv_options *options,
-                                              gm_conv_pass pass)
+static const struct gm_conv_algorithm *choose(const gm_conv_plan *plan, gm_conv_pass pass)
 {
-    (void)shape;
-    (void)options;
+    const struct gm_conv_algorithm *winograd = plan->options.exact ? NULL : gm_conv_winograd(plan, pass);
+    if (winograd)
+        return winograd;
     return pass == GM_CONV_WEIGHT_GRADIENT ? &gm_conv_implicit_gradient : &gm_conv_implicit;
 }
 
@@ -72,7 +72,7 @@ gm_status gm_conv_plan_create(const gm_context *context, const gm_conv_shape *sh
         .out_width = gm_conv_out_width(shape),
     };
     for (int pass = 0; pass < GM_CONV_PASSES; pass++)
-        created->algorithm[pass] = choose(shape, options, (gm_conv_pass)pass);
+        created->algorithm[pass] = choose(created, (gm_conv_pass)pass);
     *plan = created;
     return GM_OK;
 }

@@ -24,6 +24,8 @@ struct gm_conv_kernels {
 
     /* out = f(scale x + shift) pixel by pixel, f being max(0, .) with relu. Single-threaded; touches nothing else. */
     void (*copy)(const struct gm_conv_copy *copy);
+
+    const struct gm_winograd_kernels *winograd; /* conv/winograd.h */
 };
 
 /* x as it is read: with the line of its group. */
@@ -77,5 +79,12 @@ struct gm_conv_plan {
 /* Forward and data gradient as products of rows of pixels with panels of weights; the weight gradient as products of
  * columns of pixels. Any shape, exact. */
 extern const struct gm_conv_algorithm gm_conv_implicit, gm_conv_implicit_gradient;
+
+/* Winograd's, with tiles of 4x4 and 2x2 outputs: all passes of 3x3 convolutions of stride 1 whose padding is at most 2.
+ * |error| <= 1e-5 in the norm. */
+extern const struct gm_conv_algorithm gm_conv_winograd_4, gm_conv_winograd_2;
+
+/* The faster of the two, or NULL where gm_conv_implicit is. */
+const struct gm_conv_algorithm *gm_conv_winograd(const gm_conv_plan *plan, gm_conv_pass pass);
 
 #endif

@@ -1,7 +1,8 @@
-/* Copying of pixels. Compiled once per instruction set. */
+/* Copying of pixels, and the transforms of Winograd's convolutions. Compiled once per instruction set. */
 #include <string.h>
 
 #include "conv/conv.h"
+#include "conv/winograd_tmpl.h"
 #include "simd/walk.h"
 
 /* One vector of one pixel. */
@@ -48,4 +49,4 @@ static void copy(const struct gm_conv_copy *c)
         copy_pixels(c, false, false);
 }
 
-const struct gm_conv_kernels GM_ENTRY(gm_conv_f32) = {GM_ISA_TEXT " copy", copy};
+const struct gm_conv_kernels GM_ENTRY(gm_conv_f32) = {GM_ISA_TEXT " copy", copy, &winograd_kernels};
