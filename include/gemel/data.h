@@ -53,6 +53,10 @@ GM_API gm_status gm_dataset_open(const char *what, const gm_dataset_options *opt
                                  gm_error *error);
 GM_API void gm_dataset_close(gm_dataset *dataset);
 
+/* order[i] = where in the file row i stands, the training rows first and then the test rows: i itself but for a .npy
+ * with a validation split. order: [train.rows + test.rows] */
+GM_API void gm_dataset_order(const gm_dataset *dataset, int64_t *order);
+
 /* How a view is drawn. Each step fires with its probability, independently for each view. */
 typedef struct gm_augmentation {
     size_t size;                          /* sizeof(gm_augmentation) */

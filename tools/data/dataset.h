@@ -10,6 +10,8 @@ struct gm_dataset_memory {
     uint8_t *train_pixels, *test_pixels;
     float *features; /* of the training rows, then of the test rows */
     int32_t *train_labels, *test_labels;
+    uint64_t split_seed; /* of a .npy: which of its rows are the test rows */
+    bool split_drawn;
 };
 
 /* The images and labels of a folder with MNIST's four files; package (NULL: none) is what its absence is blamed on.

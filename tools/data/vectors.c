@@ -113,6 +113,22 @@ static void move_test_rows_last(float *x, int64_t dim, int32_t *labels, int64_t 
         swap_rows(x, dim, labels, gm_random_below(&stream, (uint32_t)last + 1), last);
 }
 
+void gm_dataset_order(const gm_dataset *dataset, int64_t *order)
+{
+    const struct gm_dataset_memory *memory = (const struct gm_dataset_memory *)dataset;
+    const int64_t rows = dataset->train.rows + dataset->test.rows;
+    for (int64_t i = 0; i < rows; i++)
+        order[i] = i;
+    if (!memory->split_drawn)
+        return;
+    gm_random stream = gm_random_stream(memory->split_seed, 0, 0, 0, GM_RANDOM_SPLIT);
+    for (int64_t last = rows - 1; last >= dataset->train.rows; last--) { /* as move_test_rows_last() */
+        const int64_t other = gm_random_below(&stream, (uint32_t)last + 1), row = order[other];
+        order[other] = order[last];
+        order[last] = row;
+    }
+}
+
 static gm_status count_test_rows(const char *path, int64_t rows, double share, int64_t *test_rows, gm_error *error)
 {
     if (!(share >= 0.0 && share < 1.0))
@@ -144,6 +160,8 @@ gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path
         if (status != GM_OK)
             return status;
     }
+    memory->split_seed = options->seed;
+    memory->split_drawn = true;
     move_test_rows_last(memory->features, dim, memory->train_labels, rows, test_rows, options->seed);
     status = gm_dataset_set_vectors(memory, rows - test_rows, test_rows, dim, error);
     if (status == GM_OK && memory->train_labels)

@@ -25,4 +25,9 @@ gm_tensor gm_pth_tensor(const gm_pth *file, int64_t index);
  * twice the file and 32 MB. Errors: GM_BAD_DATA (damaged), GM_IO_ERROR, GM_OUT_OF_MEMORY. */
 gm_status gm_pth_read(gm_pth *file, int64_t index, void *data, gm_error *error);
 
+/* Writes an OrderedDict of tensors as a zip archive that torch.load(path, weights_only=True) reads. The file is
+ * replaced atomically; equal arguments give equal files. Errors: GM_INVALID_ARGUMENT (no name, no data, an impossible
+ * shape; 4 GB or more), GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_pth_write(const char *path, int64_t tensor_count, const gm_tensor *tensors, gm_error *error);
+
 #endif

@@ -10,6 +10,7 @@
 #include "train/report.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
+#include "train/weights.h"
 
 static const char doc[] =
     "Train an encoder on two views of every sample, without labels, and measure what it learned."
@@ -298,6 +299,18 @@ typedef struct train_job {
     char folder[GM_RUN_PATH];
 } train_job;
 
+/* Weights that are missing or unreadable count as bad data. */
+static gm_status load_weights(const train_job *job, gm_error *error)
+{
+    gm_weights_report report;
+    const char *path = job->config.init;
+    const gm_status status = gm_weights_load(gm_trainer_model(job->trainer), path, &report, error);
+    if (status == GM_OK && !job->arguments->common.quiet)
+        printf("init: %d of %d arrays from %s; %lld of its tensors have no use\n", report.loaded,
+               report.loaded + report.kept, path, (long long)report.unused);
+    return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+}
+
 /* Everything that a dry run needs, too. */
 static gm_status prepare(train_job *job, gm_error *error)
 {
@@ -308,6 +321,8 @@ static gm_status prepare(train_job *job, gm_error *error)
         status = open_data(&job->config, &job->dataset, error);
     if (status == GM_OK)
         status = gm_trainer_create(job->context, job->dataset, &job->config, &job->trainer, error);
+    if (status == GM_OK && !job->arguments->resume && job->config.set[gm_config_find("init")])
+        status = load_weights(job, error);
     return status;
 }
 

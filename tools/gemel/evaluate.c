@@ -137,24 +137,38 @@ static gm_status evaluate(const gm_evaluate_arguments *a, gm_context *context, c
     return GM_OK;
 }
 
+gm_status gm_evaluate_open(const gm_evaluate_arguments *a, gm_evaluate_inputs *inputs, gm_error *error)
+{
+    *inputs = (gm_evaluate_inputs){NULL, NULL, NULL};
+    gm_status status = gm_command_context(&a->common, &inputs->context, error);
+    if (status == GM_OK)
+        status = open_data(a, &inputs->dataset, error);
+    if (status == GM_OK)
+        status = gm_backbone_load(inputs->context, a->weights, FEATURE_BATCH, &inputs->model, error);
+    if (status == GM_OK && gm_model_input_size(inputs->model) != inputs->dataset->dim)
+        status = gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld",
+                              a->weights, (long long)gm_model_input_size(inputs->model), inputs->dataset->name,
+                              (long long)inputs->dataset->dim);
+    if (status != GM_OK)
+        gm_evaluate_close(inputs);
+    return status;
+}
+
+void gm_evaluate_close(gm_evaluate_inputs *inputs)
+{
+    gm_model_destroy(inputs->model);
+    gm_dataset_close(inputs->dataset);
+    gm_context_destroy(inputs->context);
+    *inputs = (gm_evaluate_inputs){NULL, NULL, NULL};
+}
+
 gm_status gm_evaluate_run(const gm_evaluate_arguments *a, gm_error *error)
 {
-    gm_context *context = NULL;
-    gm_dataset *dataset = NULL;
-    gm_model *model = NULL;
-    gm_status status = gm_command_context(&a->common, &context, error);
-    if (status == GM_OK)
-        status = open_data(a, &dataset, error);
-    if (status == GM_OK)
-        status = gm_backbone_load(context, a->weights, FEATURE_BATCH, &model, error);
-    if (status == GM_OK && gm_model_input_size(model) != dataset->dim)
-        status =
-            gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld", a->weights,
-                         (long long)gm_model_input_size(model), dataset->name, (long long)dataset->dim);
-    if (status == GM_OK)
-        status = evaluate(a, context, dataset, model, error);
-    gm_model_destroy(model);
-    gm_dataset_close(dataset);
-    gm_context_destroy(context);
+    gm_evaluate_inputs inputs;
+    gm_status status = gm_evaluate_open(a, &inputs, error);
+    if (status != GM_OK)
+        return status;
+    status = evaluate(a, inputs.context, inputs.dataset, inputs.model, error);
+    gm_evaluate_close(&inputs);
     return status;
 }

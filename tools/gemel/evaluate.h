@@ -1,4 +1,5 @@
-/* What gemel knn and gemel evaluate share: DATA and WEIGHTS, the flags of data and neighbours, and the run. */
+/* What gemel knn, gemel evaluate and gemel embed share: DATA and WEIGHTS, the flags of data and neighbours, and the
+ * run. */
 #ifndef GEMEL_EVALUATE_H
 #define GEMEL_EVALUATE_H
 
@@ -28,6 +29,16 @@ extern const struct argp gm_evaluate_argp;
 /* Whole numbers from `low` on, and numbers above 0, or from 0 on if `zero`; anything else ends in argp's message. */
 void gm_evaluate_set_count(struct argp_state *state, const char *flag, const char *text, int32_t low, int32_t *value);
 void gm_evaluate_set_real(struct argp_state *state, const char *flag, const char *text, bool zero, float *value);
+
+typedef struct gm_evaluate_inputs {
+    gm_context *context;
+    gm_dataset *dataset;
+    gm_model *model; /* takes the data set's samples */
+} gm_evaluate_inputs;
+
+/* Loads data and weights; on a run's own data its labels and its split apply. After an error nothing is open. */
+gm_status gm_evaluate_open(const gm_evaluate_arguments *arguments, gm_evaluate_inputs *inputs, gm_error *error);
+void gm_evaluate_close(gm_evaluate_inputs *inputs);
 
 /* Loads data and weights, evaluates, and prints the table (without --quiet) and the results. */
 gm_status gm_evaluate_run(const gm_evaluate_arguments *arguments, gm_error *error);

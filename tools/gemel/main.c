@@ -15,6 +15,7 @@ static const struct {
     {"train", "train an encoder on two views of every sample", gm_command_train},
     {"evaluate", "measure a run's features by linear classifier and nearest neighbours", gm_command_evaluate},
     {"knn", "measure a run's features by nearest neighbours alone", gm_command_knn},
+    {"embed", "write a run's features of every sample to a .npy file", gm_command_embed},
     {"bench", "time what the kernels save on this machine", gm_command_bench},
     {"info", "show the machine, the threads and the kernel chosen for each operation", gm_command_info},
 };

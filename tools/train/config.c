@@ -37,6 +37,8 @@ static const gm_field fields[] = {
     {"projection-dim", GM_FIELD_INTEGER, FIELD(projection_dim), 1, 1 << 20, 0, "arch", "N", "Width of the embedding"},
     {"projector", GM_FIELD_WIDTHS, FIELD(projector), 1, 1 << 20, 0, "projection-dim", "A-B-C",
      "Widths of the projector's layers (mlp)"},
+    {"init", GM_FIELD_TEXT, FIELD(init), 0, 0, 0, 0, "FILE",
+     "Weights to start from: a run's backbone.safetensors or a .pth file of PyTorch's"},
     {"normalization", GM_FIELD_CHOICE, FIELD(normalization), 0, 0, normalization_choice, 0, "NAME",
      "Normalisation of the embedding over the batch: batchnorm (default), unbiased or cosine"},
     {"eps", GM_FIELD_REAL, FIELD(eps), 0, 1, 0, "arch", "X", "Added to the variance by normalisation batchnorm"},

@@ -23,6 +23,7 @@ typedef struct gm_train_config {
     int64_t arch; /* gm_arch */
     int64_t hidden_size, projection_dim;
     gm_widths projector;
+    char init[GM_CONFIG_PATH]; /* weights to start from */
 
     int64_t normalization; /* gm_barlow_normalization */
     double eps, lambd, scale_loss;

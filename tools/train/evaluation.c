@@ -14,38 +14,47 @@ static double monotonic_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static gm_status model_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
-                                gm_samples *samples, gm_error *error)
+gm_status gm_split_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
+                            float *features, gm_error *error)
 {
     enum { BLOCK = 4096 };
     const int64_t dim = gm_model_feature_size(model);
     gm_status status = GM_OUT_OF_MEMORY;
     float *plain = malloc(sizeof(float) * BLOCK * (size_t)dataset->dim);
-    float *features = malloc(sizeof(float) * (size_t)split->rows * (size_t)dim);
     int64_t *rows = malloc(sizeof(int64_t) * BLOCK);
-    if (!plain || !features || !rows)
+    if (!plain || !rows)
         goto fail;
-    for (int64_t first = 0; first < split->rows; first += BLOCK) {
+    status = GM_OK;
+    for (int64_t first = 0; first < split->rows && status == GM_OK; first += BLOCK) {
         const int64_t count = split->rows - first < BLOCK ? split->rows - first : BLOCK;
         for (int64_t i = 0; i < count; i++)
             rows[i] = first + i;
         status = gm_dataset_plain_f32(dataset, split, context, rows, count, plain, dataset->dim);
         if (status == GM_OK)
             status = gm_model_features_f32(model, count, plain, dataset->dim, features + first * dim, dim);
-        if (status != GM_OK)
-            goto fail;
     }
-    free(plain);
-    free(rows);
-    *samples = (gm_samples){split->rows, dim, features, split->labels};
-    return GM_OK;
-
 fail:
     free(plain);
-    free(features);
     free(rows);
-    return gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)split->rows, dataset->name,
-                        gm_status_string(status));
+    return status == GM_OK ? GM_OK
+                           : gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)split->rows,
+                                          dataset->name, gm_status_string(status));
+}
+
+static gm_status model_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
+                                gm_samples *samples, gm_error *error)
+{
+    const int64_t dim = gm_model_feature_size(model);
+    float *features = malloc(sizeof(float) * (size_t)split->rows * (size_t)dim);
+    if (!features)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the features of %lld samples of %s",
+                            (long long)split->rows, dataset->name);
+    const gm_status status = gm_split_features(context, dataset, split, model, features, error);
+    if (status == GM_OK)
+        *samples = (gm_samples){split->rows, dim, features, split->labels};
+    else
+        free(features);
+    return status;
 }
 
 /* The samples as they are; *owned is what to free, NULL where the data set's own memory serves. */

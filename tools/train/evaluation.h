@@ -56,6 +56,11 @@ typedef struct gm_evaluation {
 gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *model,
                       const gm_evaluation_options *options, gm_evaluation *evaluation, gm_error *error);
 
+/* features = the model's features of a split's samples as they are, [split->rows, gm_model_feature_size(model)].
+ * Errors: GM_OUT_OF_MEMORY, GM_NOT_FINITE. */
+gm_status gm_split_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
+                            float *features, gm_error *error);
+
 /* The bytes of these features, which nearly all of its memory is. */
 size_t gm_evaluation_memory(const gm_dataset *dataset, int64_t feature_size);
 

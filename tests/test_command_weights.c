@@ -1,0 +1,133 @@
+/* The built command on weights: runs that start from a file, features, conversion. GEMEL_COMMAND as for test_command.c.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "formats/npy.h"
+#include "support/files.h"
+#include "support/support.h"
+
+enum { ROWS = 96, PAIRS = ROWS / 2, DIM = 24, HIDDEN = 32, OUTPUT = 16384 };
+
+#define SMALL "--batch-size=32 --hidden-size=32 --projection-dim=48 --no-evaluation --epochs=1 "
+
+static test_folder home;
+static char output[OUTPUT];
+
+/* Rows in pairs: one in the upper half of the file, its copy in the lower. */
+static void enter(void)
+{
+    static float x[ROWS * DIM];
+    gm_error error;
+    home = test_folder_create();
+    ck_assert_int_eq(chdir(home.path), 0);
+    unsetenv("OMP_NUM_THREADS");
+    test_random random = test_random_create(3);
+    test_fill_normal(&random, x, PAIRS * DIM, 0, 1);
+    memcpy(x + PAIRS * DIM, x, sizeof x / 2);
+    ck_assert_int_eq(gm_npy_write_f32("pairs.npy", ROWS, DIM, x, DIM, &error), GM_OK);
+}
+
+static void leave(void)
+{
+    ck_assert_int_eq(chdir("/"), 0);
+    test_folder_remove(&home);
+}
+
+/* Runs gemel with these words; what it prints is in `output`. */
+static int gemel(const char *words)
+{
+    char command[1024];
+    ck_assert_ptr_nonnull(getenv("GEMEL_COMMAND"));
+    snprintf(command, sizeof command, "%s %s 2>&1", getenv("GEMEL_COMMAND"), words);
+    FILE *pipe = popen(command, "r");
+    ck_assert_ptr_nonnull(pipe);
+    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
+    return WEXITSTATUS(pclose(pipe));
+}
+
+static void expect(const char *words, int code, const char *pattern)
+{
+    const int actual = gemel(words);
+    ck_assert_msg(actual == code && strstr(output, pattern),
+                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern, output);
+}
+
+static bool same_files(const char *a, const char *b)
+{
+    char command[512];
+    snprintf(command, sizeof command, "cmp -s %s %s", a, b);
+    return system(command) == 0;
+}
+
+/* Features stay in pairs, although the run holds some rows back and moves them. */
+START_TEST(features_are_written_in_the_order_of_the_data)
+{
+    gm_error error;
+    int64_t rows, cols;
+    float *f;
+    expect("train pairs.npy " SMALL "--val-split=0.25 --checkpoint-dir=run", 0, "");
+    expect("embed pairs.npy run -o features.npy", 0, "features.npy: 96 rows of 32 features\n");
+    ck_assert_int_eq(gm_npy_read_f32("features.npy", &rows, &cols, &f, &error), GM_OK);
+    ck_assert_int_eq(rows, ROWS);
+    ck_assert_int_eq(cols, HIDDEN);
+    for (int i = 0; i < PAIRS; i++) {
+        double near = 0, far = 0;
+        for (int j = 0; j < HIDDEN; j++) {
+            near = fmax(near, fabs((double)f[i * HIDDEN + j] - (double)f[(i + PAIRS) * HIDDEN + j]));
+            far = fmax(far, fabs((double)f[i * HIDDEN + j] - (double)f[(i + 1) * HIDDEN + j]));
+        }
+        ck_assert_msg(near < 1e-4 && far > 1e-2, "row %d: %g to its pair, %g to its neighbour", i, near, far);
+    }
+    free(f);
+    expect("embed synthetic run -o other.npy", 3, "run takes samples of 24 numbers, but those of synthetic have");
+    ck_assert_int_eq(access("other.npy", F_OK), -1);
+}
+END_TEST
+
+/* With a rate of 0 a run ends with the weights that it began with. */
+START_TEST(a_run_starts_from_given_weights)
+{
+    expect("train pairs.npy " SMALL "--checkpoint-dir=first", 0, "");
+    expect("train pairs.npy " SMALL "--seed=9 --optimizer=sgd --learning-rate=0 --init=first/backbone.safetensors "
+           "--checkpoint-dir=second",
+           0, "init: 8 of 16 arrays from first/backbone.safetensors; 0 of its tensors have no use\n");
+    ck_assert(same_files("first/backbone.safetensors", "second/backbone.safetensors"));
+    ck_assert_int_eq(system("grep -q '\"init\": \"first/backbone.safetensors\"' second/config.json"), 0);
+    expect("train pairs.npy " SMALL "--dry-run --init=first/backbone.safetensors", 0, "init: 8 of 16 arrays");
+    expect("train pairs.npy " SMALL "--dry-run --init=first/checkpoint.safetensors", 0, "init: 16 of 16 arrays");
+    expect("train pairs.npy " SMALL "--hidden-size=33 --init=first/backbone.safetensors", 3,
+           "tensor 'encoder.0.weight' is F32 [32, 24] where F32 [33, 24] is needed");
+    ck_assert_int_eq(rename("first", "gone"), 0);
+    expect("train second --resume --epochs=2 --no-evaluation", 0, "checkpoint: ");
+}
+END_TEST
+
+/* A checkpoint of PyTorch's that would run a command. */
+static const char hostile[] = "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.M\xe9\x03.}U\x0dlittle_endian\x88s."
+                              "cos\nsystem\n(U\x09touch rantR.";
+
+START_TEST(nothing_in_a_file_is_executed)
+{
+    test_write("hostile.pth", hostile, sizeof hostile - 1);
+    expect("train pairs.npy " SMALL "--init=hostile.pth", 3, "hostile.pth: pickle, before byte 11: names os.system");
+    ck_assert_int_eq(access("ran", F_OK), -1);
+    ck_assert_int_eq(access("runs", F_OK), -1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("command_weights");
+    TCase *tests = tcase_create("command_weights");
+    tcase_add_checked_fixture(tests, enter, leave);
+    suite_add_tcase(suite, tests);
+    tcase_add_test(tests, features_are_written_in_the_order_of_the_data);
+    tcase_add_test(tests, a_run_starts_from_given_weights);
+    tcase_add_test(tests, nothing_in_a_file_is_executed);
+    return test_run(suite);
+}
