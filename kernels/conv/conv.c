@@ -13,12 +13,15 @@ struct gm_conv_packed {
     int64_t in_channels, out_channels, kernel_height, kernel_width, stride, padding;
 };
 
+/* A function of the shape, the options and the instruction set. */
 static const struct gm_conv_algorithm *choose(const gm_conv_plan *plan, gm_conv_pass pass)
 {
     const struct gm_conv_algorithm *winograd = plan->options.exact ? NULL : gm_conv_winograd(plan, pass);
     if (winograd)
         return winograd;
-    return pass == GM_CONV_WEIGHT_GRADIENT ? &gm_conv_implicit_gradient : &gm_conv_implicit;
+    if (pass != GM_CONV_WEIGHT_GRADIENT)
+        return &gm_conv_implicit;
+    return gm_conv_patches_pay(plan) ? &gm_conv_patch_gradient : &gm_conv_implicit_gradient;
 }
 
 static bool pass_valid(gm_conv_pass pass)

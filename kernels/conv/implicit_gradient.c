@@ -8,14 +8,13 @@
 
 /* Floats of copied x and of copied dy, together most of a second-level cache; pixels that are worth an update of the
  * sums; chunks to share among threads; output and input channels of a chunk. */
-enum { COPY_FLOATS = 3 << 15, RUN = 128, LEAST_CHUNKS = 16, BLOCK = 128, BLOCK_1X1 = 256 };
+enum { COPY_FLOATS = 3 << 15, RUN = 128, LEAST_CHUNKS = 16, BLOCK = 128, BLOCK_1X1 = 512 };
 
 struct job {
     const struct gm_conv_kernels *copy;
     const struct gm_gemm_kernels *gemm;
     const struct gm_conv_call *call;
-    struct gm_conv_window w, from; /* what is multiplied, and what x is: not the same with patches */
-    bool patches;
+    struct gm_conv_window w;
     int64_t groups, images_a_group;
 
     /* A unit: so many images, rows and columns of outputs at most, and how many of each there are. */
@@ -26,9 +25,8 @@ struct job {
     int64_t row_step, phases, phase_cols; /* of copied x: [panel][row][phase][col][image][channel] */
     int64_t x_panel, x_floats;
     int64_t tile_rows, dy_panel, dy_floats; /* of copied dy: [tile][row][col][image][channel] */
-    int64_t patch_floats;
 
-    float *copies; /* for each thread x_floats, dy_floats and patch_floats */
+    float *copies; /* for each thread x_floats and dy_floats */
     float *sums;   /* [parts, taps, w.cols, w.channels] */
 };
 
@@ -121,17 +119,12 @@ static void lay_out(struct job *job)
     job->tile_rows = gm_ceil_div(job->out_block, gm_ceil_div(job->out_block, mr));
     job->dy_panel = job->rows * job->cols * job->images * mr;
     job->dy_floats = gm_round_up(job->dy_panel * gm_ceil_div(job->out_block, job->tile_rows) + mr, line);
-    if (job->patches)
-        job->patch_floats = gm_round_up(job->cols * w->channels, line) + gm_conv_line_floats(&job->from, job->cols);
 }
 
 static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *call)
 {
     struct job job = {.gemm = plan->gemm, .call = call, .groups = plan->options.groups};
-    job.w = job.from = gm_conv_window_make(plan, GM_CONV_FORWARD, 0);
-    job.patches = gm_conv_copies_patches(&job.from, plan->gemm);
-    if (job.patches)
-        job.w = gm_conv_patch_window(&job.from);
+    job.w = gm_conv_window_make(plan, GM_CONV_FORWARD, 0);
     job.images_a_group = job.w.batch / job.groups;
     cut(&job);
     lay_out(&job);
@@ -228,19 +221,6 @@ static void copy_x(const struct job *job, const struct chunk *c, const struct un
     }
 }
 
-static void copy_patches(const struct job *job, const struct chunk *c, const struct unit *u, float *x, float *patches)
-{
-    const struct gm_conv_reader reader = {job->copy, &job->from, &job->call->source, u->group};
-    float *const line = patches + job->cols * job->w.channels;
-    for (int64_t image = 0; image < u->images; image++) {
-        for (int64_t r = 0; r < u->rows; r++) {
-            const struct gm_conv_copy copy = {.pixels = u->cols, .x = patches + c->first_in, .ldx = job->w.channels};
-            gm_conv_copy_patches(&reader, u->image + image, u->row + r, u->col, u->cols, line, patches);
-            copy_to_panels(job, c, copy, u->images, r * job->phase_cols * u->images + image, x);
-        }
-    }
-}
-
 static void copy_dy(const struct job *job, const struct chunk *c, const struct unit *u, float *dy)
 {
     const struct gm_conv_call *call = job->call;
@@ -316,10 +296,7 @@ static void add_unit(const struct job *job, const struct chunk *c, const struct 
 {
     const struct gm_conv_window *w = &job->w;
     float *const x = copies, *const dy = copies + job->x_floats;
-    if (job->patches)
-        copy_patches(job, c, u, x, dy + job->dy_floats);
-    else
-        copy_x(job, c, u, x);
+    copy_x(job, c, u, x);
     copy_dy(job, c, u, dy);
     for (int64_t in = 0; in < c->ins; in += job->gemm->nr) {
         const int64_t pixel = panel_pixel(job, c, in);
@@ -343,7 +320,7 @@ static void add_unit(const struct job *job, const struct chunk *c, const struct 
 
 static int64_t copies_floats(const struct job *job)
 {
-    return job->x_floats + job->dy_floats + job->patch_floats;
+    return job->x_floats + job->dy_floats;
 }
 
 static void run_chunk(void *arg, int64_t index, int worker)
@@ -362,19 +339,26 @@ static void run_chunk(void *arg, int64_t index, int worker)
     }
 }
 
+/* Sums that are merged side by side. */
+enum { MERGE = 64 };
+
 /* One output channel: the parts in their order, taps innermost. */
 static void merge_chunk(void *arg, int64_t o, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const int64_t taps = taps_of(&job->from), ins = job->from.channels, all = job->w.cols * ins * taps;
-    const int64_t tap_step = job->patches ? ins : job->w.cols * ins, out_step = job->w.channels;
+    const int64_t taps = taps_of(&job->w), ins = job->w.channels, tap_step = job->w.cols * ins, all = tap_step * taps;
     float *out = job->call->dweight + o * ins * taps;
-    for (int64_t part = 0; part < job->parts; part++) {
-        for (int64_t t = 0; t < taps; t++) {
-            const float *sums = job->sums + part * all + t * tap_step + o * out_step;
-            for (int64_t k = 0; k < ins; k++)
-                out[k * taps + t] = part == 0 ? sums[k] : out[k * taps + t] + sums[k];
+    for (int64_t t = 0; t < taps; t++) {
+        for (int64_t first = 0; first < ins; first += MERGE) {
+            const int64_t cols = gm_min_i64(MERGE, ins - first);
+            const float *sums = job->sums + t * tap_step + o * ins + first;
+            float sum[MERGE] = {0};
+            for (int64_t part = 0; part < job->parts; part++)
+                for (int64_t k = 0; k < cols; k++)
+                    sum[k] += sums[part * all + k];
+            for (int64_t k = 0; k < cols; k++)
+                out[(first + k) * taps + t] = sum[k];
         }
     }
 }
