@@ -35,8 +35,9 @@ struct panel {
 /* Vectors of one k of a panel of A. */
 enum { ROW_VECS = (TILE_ROWS + VEC_LANES - 1) / VEC_LANES };
 
-/* Panels filled side by side: each stored row is then read in one long piece, and a page of memory visited once. */
-enum { PANELS = 16 };
+/* Panels filled side by side: each stored row is then read in one long piece, and a page of memory visited once. The
+ * hardware does not foresee the next row. */
+enum { PANELS = 16, ROWS_AHEAD = 2 };
 
 /* Stored rows run along the panels and end at `end`: packed[k, i] = stored[first + k, outer + i]. What a whole vector
  * holds beyond the panel's width fills places that no tile uses, or the next k, which is still to come except at the
@@ -51,9 +52,11 @@ static inline __attribute__((always_inline)) void copy_panels(const struct gm_ge
     for (int64_t k = 0; k < depth; k++) {
         int64_t p = 0;
         for (; k < depth - 1 && p < whole; p++)
-            for (int v = 0; v < vecs; v++)
+            for (int v = 0; v < vecs; v++) {
+                vec_prefetch(s->data + (first + k + ROWS_AHEAD) * s->ld + panels[p].outer + v * VEC_LANES);
                 vec_store(panels[p].packed + k * panels[p].stride + v * VEC_LANES,
                           fetch(s, normalised, first + k, panels[p].outer + v * VEC_LANES, VEC_LANES));
+            }
         for (; p < count; p++) {
             const struct panel *q = &panels[p];
             float *out = q->packed + k * q->stride;
