@@ -175,19 +175,17 @@ static int64_t piece_end(int64_t first, int64_t cols)
     return first + PIECE < cols ? first + PIECE : cols;
 }
 
-/* A batch is written while the next one is read for its sums. */
+/* A batch is written while the next one is read for its sums; the first turn only reads. One place each for reading and
+ * writing keeps the code small. */
 WALK_INLINE bool forward_as(const struct gm_layernorm_block *b, bool relu, bool stream)
 {
     struct sums sums;
     bool finite = true;
-    struct batch batch = batch_from(0, b, 1), next;
-    for (int64_t first = 0; first < b->cols; first += PIECE)
-        add_piece(b, &batch, first, piece_end(first, b->cols), relu, &sums);
-    for (; batch.rows > 0; batch = next) {
+    for (struct batch batch = {0, 0}, next = batch_from(0, b, 1); batch.rows + next.rows > 0; batch = next) {
         float unsaved[BATCH * GM_LAYERNORM_SAVED];
         float *statistics = b->new_saved ? b->new_saved + batch.first * GM_LAYERNORM_SAVED : unsaved;
-        next = batch_from(batch.first + batch.rows, b, 1);
         finite &= find_statistics(b, &batch, &sums, statistics);
+        next = batch_from(batch.first + batch.rows, b, 1);
         for (int64_t first = 0; first < b->cols; first += PIECE) {
             const int64_t last = piece_end(first, b->cols);
             write_piece(b, &batch, statistics, first, last, relu, stream);
@@ -197,13 +195,12 @@ WALK_INLINE bool forward_as(const struct gm_layernorm_block *b, bool relu, bool 
     return finite;
 }
 
-/* A loop for each of the forms. */
+/* A loop with ReLU and one without; streaming is a branch that is always foreseen. */
 static bool forward(const struct gm_layernorm_block *block)
 {
     const struct gm_layernorm_block b = *block; /* known to nobody else, so that it stays in registers */
-    if (!b.stream || !walk_may_stream(b.out, b.ldout))
-        return b.relu ? forward_as(&b, true, false) : forward_as(&b, false, false);
-    const bool finite = b.relu ? forward_as(&b, true, true) : forward_as(&b, false, true);
+    const bool stream = b.stream && walk_may_stream(b.out, b.ldout);
+    const bool finite = b.relu ? forward_as(&b, true, stream) : forward_as(&b, false, stream);
     vec_stream_end();
     return finite;
 }
@@ -325,9 +322,8 @@ static bool backward(const struct gm_layernorm_block *block)
         memset(b.bias_sum, 0, (size_t)b.cols * sizeof *b.bias_sum);
         memset(b.strip, 0, 2 * (size_t)b.cols * sizeof *b.strip);
     }
-    if (!b.stream || !walk_may_stream(b.out, b.ldout))
-        return b.relu ? backward_as(&b, true, false) : backward_as(&b, false, false);
-    const bool finite = b.relu ? backward_as(&b, true, true) : backward_as(&b, false, true);
+    const bool stream = b.stream && walk_may_stream(b.out, b.ldout);
+    const bool finite = b.relu ? backward_as(&b, true, stream) : backward_as(&b, false, stream);
     vec_stream_end();
     return finite;
 }
