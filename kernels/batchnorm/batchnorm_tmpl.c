@@ -70,12 +70,31 @@ WALK_INLINE void backward_ahead(const void *arg, int64_t i, int64_t j, int form)
     vec_prefetch(b->dy + i * b->lddy + j);
 }
 
-WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
+WALK_INLINE void sum_band(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, int form)
 {
     const struct operands *o = arg;
-    const vec d = deviation(&o->block, i, j, lanes), g = masked(&o->block, d, i, j, lanes, form);
-    walk_store(o->sum + j, vec_add(walk_load(o->sum + j, lanes), g), lanes);
-    walk_store(o->dot + j, vec_fma(g, d, walk_load(o->dot + j, lanes)), lanes);
+    vec sum = walk_load(o->sum + j, lanes), dot = walk_load(o->dot + j, lanes);
+    for (int r = 0; r < rows; r++) {
+        const vec d = deviation(&o->block, i + r, j, lanes), g = masked(&o->block, d, i + r, j, lanes, form);
+        sum = vec_add(sum, g);
+        dot = vec_fma(g, d, dot);
+    }
+    walk_store(o->sum + j, sum, lanes);
+    walk_store(o->dot + j, dot, lanes);
+}
+
+WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
+{
+    sum_band(arg, i, 1, j, lanes, form);
+}
+
+/* One of the two ways to the same bits: a column's terms are added in the order of its rows. */
+WALK_INLINE void sum_part(const struct operands *o, const struct walk_part *part, int form)
+{
+    if (part->cols >= WALK_BAND_COLS)
+        walk_bands(sum_band, backward_ahead, o, part, form);
+    else
+        walk_memory(sum_vector, backward_ahead, o, part, SUM_FORMS, form);
 }
 
 WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
@@ -108,7 +127,7 @@ static void sums(const struct gm_batchnorm_block *block, double *sum, double *do
         const struct walk_part part = {rows, cols, i, rows - i < STRIP ? rows : i + STRIP, o.block.large};
         memset(strip_sum, 0, (size_t)cols * sizeof *strip_sum);
         memset(strip_dot, 0, (size_t)cols * sizeof *strip_dot);
-        walk_memory(sum_vector, backward_ahead, &o, &part, SUM_FORMS, form);
+        sum_part(&o, &part, form);
         for (int64_t j = 0; j < cols; j++) {
             sum[j] += (double)strip_sum[j];
             dot[j] += (double)strip_dot[j];

@@ -1,6 +1,5 @@
 /* The walk of elementwise and column kernels over a matrix: row after row, which is the order of memory, asking ahead
- * for what comes next. Several rows together would load the operands of a column once for all of them, but the
- * hardware's prefetchers lose track of the interleaved rows: out of cache that took 2.7 times as long. */
+ * for what comes next; or by bands of long rows, which load the operands of a column once for all of them. */
 #ifndef GEMEL_WALK_H
 #define GEMEL_WALK_H
 
@@ -152,6 +151,56 @@ WALK_INLINE void walk_memory(walk_vector vector, walk_ahead ahead, const void *a
         walk_range(vector, ahead, arg, part, 6);
     if (forms > 7 && form == 7)
         walk_range(vector, ahead, arg, part, 7);
+}
+
+/* Handles `lanes` columns from j of `rows` rows from i on, of which lanes (where whole), rows and form are constants:
+ * what belongs to a column is loaded once for all of them. */
+typedef void (*walk_band_vector)(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, int form);
+
+/* Rows of a band, and least columns: rows of a page or more. There the operands of the columns cost more than the lines
+ * of a row under way; shorter rows go faster one after the other. */
+enum { WALK_BAND = 4, WALK_BAND_COLS = 4096 / sizeof(float) };
+
+WALK_INLINE void walk_band(walk_band_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
+                           int64_t i, int rows, int form)
+{
+    const int64_t cols = part->cols, beyond = i + rows, most = part->rows - rows;
+    const int64_t later = beyond < most ? beyond : most;
+    int64_t j = 0;
+    for (; j + WALK_LINE <= cols; j += WALK_LINE) {
+        for (int r = 0; r < rows; r++)
+            ahead(arg, later + r, j, form);
+        for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
+            vector(arg, i, rows, j + lane, VEC_LANES, form);
+    }
+    for (; j + VEC_LANES <= cols; j += VEC_LANES)
+        vector(arg, i, rows, j, VEC_LANES, form);
+    if (j < cols)
+        vector(arg, i, rows, j, cols - j, form);
+}
+
+WALK_INLINE void walk_bands_as(walk_band_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
+                               int form)
+{
+    int64_t i = part->first;
+    for (; i + WALK_BAND <= part->last; i += WALK_BAND)
+        walk_band(vector, ahead, arg, part, i, WALK_BAND, form);
+    for (; i < part->last; i++)
+        walk_band(vector, ahead, arg, part, i, 1, form);
+}
+
+/* walk_memory() by bands, of at least WALK_BAND_COLS columns and in one of 4 forms. */
+WALK_INLINE void walk_bands(walk_band_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
+                            int form)
+{
+    if (form == 0)
+        walk_bands_as(vector, ahead, arg, part, 0);
+    if (form == 1)
+        walk_bands_as(vector, ahead, arg, part, 1);
+    if (form == 2)
+        walk_bands_as(vector, ahead, arg, part, 2);
+    if (form == 3)
+        walk_bands_as(vector, ahead, arg, part, 3);
 }
 
 /* The same for rows [first, last) of a matrix that is in the cache, in two forms. */
