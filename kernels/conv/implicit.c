@@ -118,10 +118,10 @@ static void cut(struct job *job)
     job->rows = w->out_height;
     job->cols = w->out_width;
     const int64_t span = (job->cols - 1) * job->col_step + w->kernel_width;
-    const int64_t rows = BAND_FLOATS / (span * pixel_floats);
+    const int64_t rows = BAND_FLOATS / gm_max_i64(span * pixel_floats, 1); /* a phase of a stride may have no taps */
     const int64_t whole = (job->rows - 1) * job->row_step + w->kernel_height;
     if (rows < w->kernel_height || w->out_height == 1) {
-        const int64_t cols = BAND_FLOATS / (w->kernel_height * pixel_floats);
+        const int64_t cols = BAND_FLOATS / gm_max_i64(w->kernel_height * pixel_floats, 1);
         job->rows = 1;
         job->cols = fit(cols, w->kernel_width, job->col_step, job->cols);
         job->cols = gm_max_i64(job->cols, gm_min_i64(job->gemm->mr, w->out_width));

@@ -18,6 +18,7 @@ const conv_case conv_cases[CONV_CASES] = {
     {4, 9, 9, 300, 270, 1, 1, 2, 0, 2, 0},   {2, 9, 7, 24, 33, 3, 3, 2, 1, 1, 3},
     {16, 7, 7, 24, 12, 3, 3, 2, 1, 2, 0},    {8, 3, 3, 24, 2, 3, 3, 1, 4, 1, 0},
     {1, 20, 9, 512, 3, 1, 1, 2, 0, 1, 0},    {2, 1, 30, 3, 4, 1, 5, 2, 2, 1, 0},
+    {4, 2, 2, 8, 24, 1, 1, 2, 0, 2, 0}, /* phases of the stride without taps, one pixel wide */
 };
 
 gm_conv_shape conv_shape_of(const conv_case *c)
