@@ -163,7 +163,8 @@ static const struct {
     {"train good.npy one.npy", 0, 0, 2, "one.npy is too much"},
     {"train good.npy --epochs=many", 0, 0, 2, "--epochs many: expected a whole number"},
     {"train good.npy --batch-size=1", 0, 0, 2, "--batch-size 1: expected a whole number from 2"},
-    {"train good.npy --arch=resnet50", 0, 0, 2, "one of mlp, axon"},
+    {"train good.npy --arch=resnet50", 0, 0, 2, "takes images"},
+    {"train good.npy --arch=resnet9", 0, 0, 2, "one of mlp, axon, conv"},
     {"train good.npy --max-time=soon", 0, 0, 2, "--max-time soon"},
     {"train good.npy --matrix=maybe", 0, 0, 2, "auto, on or off"},
     {"train good.npy --augmentation=imagenet --dry-run", 0, 0, 2, "imagenet"},
@@ -249,7 +250,7 @@ static void train_into(const char *folder, const char *words)
 START_TEST(runs_repeat_bit_for_bit)
 {
     static const char *const runs[] = {"good.npy --arch=axon", "good.npy --arch=mlp --optimizer=lars",
-                                       "images --arch=mlp", "images --arch=axon --optimizer=sgd"};
+                                       "images --arch=mlp", "images --arch=axon --optimizer=sgd", "images --arch=conv"};
     char words[512];
     enter();
     snprintf(words, sizeof words, "%s " SMALL " --epochs=3 --seed=5 --threads=1", runs[_i]);
@@ -577,7 +578,7 @@ int main(void)
     Suite *suite = suite_create("command");
     TCase *tests = tcase_create("command");
     tcase_add_loop_test(tests, usage_and_bad_input, 0, sizeof usage_cases / sizeof *usage_cases);
-    tcase_add_loop_test(tests, runs_repeat_bit_for_bit, 0, 4);
+    tcase_add_loop_test(tests, runs_repeat_bit_for_bit, 0, 5);
     tcase_add_test(tests, a_run_leaves_its_files);
     tcase_add_test(tests, a_run_is_measured_beside_its_pixels);
     tcase_add_test(tests, vectors_without_labels_get_a_report);

@@ -16,12 +16,27 @@ typedef enum gm_arch {
     GM_ARCH_MLP = 0, /* encoder 2 x (dense without bias, batch norm, ReLU); projector dense without bias, batch norm and
                       * ReLU between its layers, nothing behind the last, as Facebook's */
     GM_ARCH_AXON,    /* encoder 2 x (dense, ReLU, layer norm); projector dense, ReLU, layer norm, dense, ReLU, dense */
+    /* Encoders of images; their projector is that of GM_ARCH_MLP. */
+    GM_ARCH_CONV,     /* 3 x (3x3 convolution to 32, 64, 128 channels, batch norm, ReLU; max pooling between them), then
+                       * averages of a 2x2 grid in the order channel, cell: 512 features */
+    GM_ARCH_RESNET18, /* torchvision's, without fc */
+    GM_ARCH_RESNET34,
+    GM_ARCH_RESNET50, /* stride in the 3x3 convolution */
     GM_ARCH_COUNT,
 } gm_arch;
 
-/* "mlp", "axon"; NULL for anything else. */
+/* "mlp", "axon", "conv", "resnet18", "resnet34", "resnet50"; NULL for anything else. */
 GM_API const char *gm_arch_name(gm_arch arch);
 GM_API gm_status gm_arch_from_name(const char *name, gm_arch *arch);
+GM_API bool gm_arch_takes_images(gm_arch arch);
+
+/* How a ResNet begins. */
+typedef enum gm_stem {
+    GM_STEM_AUTO = 0, /* small for images up to 64 x 64 */
+    GM_STEM_IMAGENET, /* 7x7 convolution with stride 2, 3x3 max pooling with stride 2 */
+    GM_STEM_SMALL,    /* 3x3 convolution with stride 1, no pooling */
+    GM_STEM_COUNT,
+} gm_stem;
 
 GM_API int64_t gm_default_hidden_size(void);    /* 512 */
 GM_API int64_t gm_default_projection_dim(void); /* 256 */
@@ -30,21 +45,43 @@ GM_API float gm_default_lambda(void);           /* 0.005 */
 typedef struct gm_model_options {
     size_t size; /* sizeof(gm_model_options) */
     gm_arch arch;
-    int64_t encoder_dim;      /* required: width of the input vectors */
+    int64_t encoder_dim;      /* width of a row of the input; required but for images */
     int64_t hidden_size;      /* 0: gm_default_hidden_size() */
     int64_t projection_dim;   /* width of the output; 0: gm_default_projection_dim() */
-    const int64_t *projector; /* widths of the projector's layers for GM_ARCH_MLP, copied; the last one overrides
+    const int64_t *projector; /* widths of the projector's layers, not for GM_ARCH_AXON, copied; the last one overrides
                                * projection_dim; NULL: three layers of projection_dim */
     int32_t projector_layers; /* 1 … 64, with projector */
     int64_t batch;            /* most rows of one view in a forward call */
     int32_t views;            /* most views in a forward call; 0: 2 */
     bool training; /* plan memory for backward calls; without it only gm_model_features_f32() and inference work */
     uint64_t seed; /* of the initial weights */
+    int64_t height, width, channels; /* of images; a row of the input is [height, width, channels] */
+    gm_stem stem;                    /* of ResNets */
+    bool zero_init_residual;         /* ResNets: the last batch norm of each block starts with weight 0 */
+    bool projector_bias;             /* the projector's dense layers have biases; they start at 0 */
+    bool exact;                      /* convolutions by their definition alone, as gm_conv_options */
 } gm_model_options;
 
 static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int64_t batch)
 {
-    gm_model_options options = {sizeof(gm_model_options), GM_ARCH_MLP, encoder_dim, 0, 0, NULL, 0, batch, 2, true, 0};
+    gm_model_options options = {sizeof(gm_model_options),
+                                GM_ARCH_MLP,
+                                encoder_dim,
+                                0,
+                                0,
+                                NULL,
+                                0,
+                                batch,
+                                2,
+                                true,
+                                0,
+                                0,
+                                0,
+                                0,
+                                GM_STEM_AUTO,
+                                false,
+                                false,
+                                false};
     return options;
 }
 
@@ -53,6 +90,18 @@ static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int
 GM_API gm_status gm_model_create(gm_context *context, const gm_model_options *options, gm_model **model);
 GM_API void gm_model_destroy(gm_model *model);
 
+/* The same for images: encoder_dim is 0. */
+static inline gm_model_options gm_model_image_options(gm_arch arch, int64_t height, int64_t width, int64_t channels,
+                                                      int64_t batch)
+{
+    gm_model_options options = gm_model_default_options(0, batch);
+    options.arch = arch;
+    options.height = height;
+    options.width = width;
+    options.channels = channels;
+    return options;
+}
+
 GM_API int64_t gm_model_input_size(const gm_model *model);          /* columns of the encoder's input */
 GM_API int64_t gm_model_feature_size(const gm_model *model);        /* columns of the encoder's output */
 GM_API int64_t gm_model_output_size(const gm_model *model);         /* columns of the projector's output */
@@ -60,8 +109,9 @@ GM_API size_t gm_model_memory(const gm_model *model);               /* bytes of 
 GM_API int64_t gm_model_flops(const gm_model *model, int64_t rows); /* of a forward and backward call of so many rows */
 
 /* Training: z = projector(encoder(x)) for `views` blocks of `rows` rows, normalised each by itself.
- * x: [views * rows, encoder_dim]; z: [views * rows, output]. Keeps x, which must stay as it is, for the next backward
- * call. Errors: GM_INVALID_ARGUMENT, GM_NOT_FINITE (z written). */
+ * x: [views * rows, input size], images without room between them (ldx = input size, here and below); z: [views * rows,
+ * output]. Keeps x, which must stay as it is, for the next backward call. Errors: GM_INVALID_ARGUMENT, GM_NOT_FINITE (z
+ * written). */
 GM_API gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx,
                                       float *z, int64_t ldz);
 
@@ -77,9 +127,10 @@ GM_API gm_status gm_model_features_f32(gm_model *model, int64_t rows, const floa
 /* Inference: the projector's output with running statistics, any number of rows. z: [rows, output]. */
 GM_API gm_status gm_model_infer_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *z, int64_t ldz);
 
-/* One named array of a model. Dense weights are [out, in]. */
+/* One named array of a model. Dense weights are [out, in], convolutions' [out, in, height, width]. */
 typedef struct gm_parameter {
-    const char *name; /* "encoder.0.weight" … as PyTorch's Sequential would number them; lives as long as the model */
+    const char *name; /* "encoder.0.weight" … as PyTorch's Sequential would number them, "encoder.layer1.0.conv1.weight"
+                       * … as torchvision does; lives as long as the model */
     int32_t dimensions;
     int64_t shape[4];
     int64_t count;   /* product of shape */

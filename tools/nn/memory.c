@@ -2,43 +2,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/map_layers.h"
 #include "nn/model_internal.h"
 #include "nn/plan.h"
 
 /* The buffers of layer i are 3 i + …; those that a layer does without have no bytes. */
-enum { OUTPUT, SAVED, GRADIENT, BUFFERS_A_LAYER };
+enum { VALUE, SAVED, GRADIENT, BUFFERS_A_LAYER };
 
-/* The schedule: layer i runs forward at step i; backward, from the last layer to the first, it has two steps: it reads
- * its matrices at the first one, and a dense layer writes dx at the second. */
+/* The schedule: layer i runs forward at step i; backward, from the last layer to the first, it has two steps: a layer
+ * that reads first does so at the first one, and everything else happens at the second. */
 static int32_t backward_step(const gm_network *network, int32_t i)
 {
     return network->layer_count + 2 * (network->layer_count - 1 - i);
 }
 
-/* The last layer whose output lies where layer i's does. */
-static int32_t last_in_place(const gm_network *network, int32_t i)
+static int32_t last_step_with_input(const gm_network *network, int32_t i, bool training)
 {
-    while (i + 1 < network->layer_count && gm_layer_in_place(&network->layers[i + 1]))
-        i++;
-    return i;
+    const gm_layer *layer = &network->layers[i];
+    if (!training || !gm_layer_keeps_input(layer))
+        return i;
+    return backward_step(network, i) + !gm_layer_reads_first(layer);
 }
 
-static int32_t last_use_of_output(const gm_network *network, int32_t i)
+/* `owner`'s memory is in use until `step`. */
+static void extend(gm_buffer *buffers, int32_t owner, int32_t kind, int32_t step)
 {
-    const int32_t last = last_in_place(network, i), reader = last + 1;
-    int32_t step = gm_layer_keeps_input(&network->layers[reader]) ? backward_step(network, reader) : reader;
-    for (int32_t j = i; j <= last; j++)
-        if (gm_layer_keeps_output(&network->layers[j]) && backward_step(network, j) > step)
-            step = backward_step(network, j);
-    return step;
-}
-
-static int32_t dense_before(const gm_network *network, int32_t i)
-{
-    do
-        i--;
-    while (network->layers[i].kind != GM_LAYER_DENSE);
-    return i;
+    gm_buffer *buffer = &buffers[BUFFERS_A_LAYER * owner + kind];
+    if (owner >= 0 && buffer->last < step)
+        buffer->last = step;
 }
 
 static int64_t matrix_bytes(int64_t rows, int64_t cols)
@@ -46,23 +37,51 @@ static int64_t matrix_bytes(int64_t rows, int64_t cols)
     return gm_size_mul(gm_size_mul(rows, cols), sizeof(float));
 }
 
-/* The output of the last layer and its gradient are the caller's. The gradient of a dense layer's output passes through
- * the layers before it in place, until the dense layer before has used it up. */
-static void describe_buffers(const gm_network *network, int64_t rows, int32_t views, gm_buffer *buffers)
+static int64_t output_bytes(const gm_layer *layer, int64_t images)
 {
-    for (int32_t i = 0; i < network->layer_count; i++) {
+    return matrix_bytes(gm_size_mul(images, gm_map_pixels(&layer->out)), layer->out.channels);
+}
+
+/* Outputs, from the forward call to the last reader, and what the backward call is left. The last output is the
+ * caller's. */
+static void describe_values(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
+{
+    const int32_t count = network->layer_count, last = gm_network_value_owner(network, count - 1, arena->training);
+    for (int32_t i = 0; i < count; i++) {
         const gm_layer *layer = &network->layers[i];
         gm_buffer *own = buffers + BUFFERS_A_LAYER * i;
-        if (!gm_layer_in_place(layer) && last_in_place(network, i) < network->layer_count - 1)
-            own[OUTPUT] = (gm_buffer){
-                .bytes = matrix_bytes(rows, layer->out), .first = i, .last = last_use_of_output(network, i)};
-        own[SAVED] = (gm_buffer){.bytes = matrix_bytes(gm_layer_saved_size(layer, rows, views), 1),
-                                 .first = i,
-                                 .last = backward_step(network, i)};
-        if (layer->kind == GM_LAYER_DENSE && i > 0)
-            own[GRADIENT] = (gm_buffer){.bytes = matrix_bytes(rows, layer->in),
-                                        .first = backward_step(network, i) + 1,
-                                        .last = backward_step(network, dense_before(network, i)) + 1};
+        const int32_t x = gm_network_value_owner(network, layer->x, arena->training);
+        const int32_t y = gm_network_value_owner(network, i, arena->training);
+        const int32_t end = arena->training ? backward_step(network, i) + 1 : count;
+        own[VALUE].first = own[SAVED].first = i;
+        own[VALUE].bytes = y == i && i != last ? output_bytes(layer, arena->images) : 0;
+        own[SAVED].bytes = gm_layer_saved_bytes(layer, arena->images, arena->groups, arena->training);
+        own[SAVED].last = end;
+        extend(buffers, x, VALUE, last_step_with_input(network, i, arena->training));
+        extend(buffers, y, VALUE, arena->training && gm_layer_keeps_output(layer) ? end : i);
+        if (layer->residual != GM_NO_LAYER)
+            extend(buffers, gm_network_value_owner(network, layer->residual, arena->training), VALUE, i);
+    }
+}
+
+/* `reader` writes a gradient of the output of layer i, unless it lies where the gradient of its own output does. The
+ * last reader is the first to do so. */
+static void describe_reader(const gm_network *network, int32_t reader, int32_t i, int64_t images, gm_buffer *buffers)
+{
+    const int32_t owner = gm_network_gradient_owner(network, i);
+    if (owner < 0 || owner == gm_network_gradient_owner(network, reader))
+        return;
+    gm_buffer *buffer = &buffers[BUFFERS_A_LAYER * owner + GRADIENT];
+    buffer->bytes = output_bytes(&network->layers[owner], images);
+    buffer->first = backward_step(network, reader) + 1;
+    buffer->last = backward_step(network, owner) + 1;
+}
+
+static void describe_gradients(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
+{
+    for (int32_t i = 0; arena->training && i < network->layer_count; i++) {
+        describe_reader(network, i, network->layers[i].x, arena->images, buffers);
+        describe_reader(network, i, network->layers[i].residual, arena->images, buffers);
     }
 }
 
@@ -77,14 +96,6 @@ static void *take(struct cursor *cursor, int64_t bytes)
     void *piece = cursor->memory ? cursor->memory + cursor->used : NULL;
     cursor->used = gm_size_add(cursor->used, gm_size_align(bytes));
     return piece;
-}
-
-static int64_t widest_layer(const gm_network *network)
-{
-    int64_t widest = 0;
-    for (int32_t i = 0; i < network->layer_count; i++)
-        widest = network->layers[i].out > widest ? network->layers[i].out : widest;
-    return widest;
 }
 
 static void take_gradient(struct cursor *cursor, gm_parameter *parameter)
@@ -104,20 +115,22 @@ static void lay_out_parameters(const gm_network *network, bool training, struct 
     }
 }
 
-static float *at(char *block, const gm_buffer *buffer)
+static void *at(char *block, const gm_buffer *buffer)
 {
-    return block && buffer->bytes ? (float *)(block + buffer->offset) : NULL;
+    return block && buffer->bytes ? block + buffer->offset : NULL;
 }
 
-static void lay_out_activations(gm_model *model, gm_buffer *buffers, struct cursor *cursor)
+static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer *buffers, struct cursor *cursor)
 {
-    const int32_t layers = model->network.layer_count;
-    char *block = take(cursor, gm_plan(buffers, BUFFERS_A_LAYER * layers));
-    for (int32_t i = 0; i < layers; i++) {
+    memset(buffers, 0, (size_t)(BUFFERS_A_LAYER * network->layer_count) * sizeof *buffers);
+    describe_values(network, arena, buffers);
+    describe_gradients(network, arena, buffers);
+    char *block = take(cursor, gm_plan(buffers, BUFFERS_A_LAYER * network->layer_count));
+    for (int32_t i = 0; i < network->layer_count; i++) {
         const gm_buffer *own = buffers + BUFFERS_A_LAYER * i;
-        model->outputs[i] = at(block, &own[OUTPUT]);
-        model->gradients[i] = at(block, &own[GRADIENT]);
-        model->passes[i].saved = at(block, &own[SAVED]);
+        arena->values[i] = at(block, &own[VALUE]);
+        arena->gradients[i] = at(block, &own[GRADIENT]);
+        arena->passes[i].saved = at(block, &own[SAVED]);
     }
 }
 
@@ -127,19 +140,28 @@ static int64_t lay_out(gm_model *model, gm_buffer *buffers, char *memory, int64_
     struct cursor cursor = {memory, 0};
     lay_out_parameters(&model->network, model->training, &cursor);
     *zero_bytes = cursor.used;
-    for (int i = 0; i < 2; i++)
-        model->scratch[i] = take(&cursor, matrix_bytes(GM_INFERENCE_ROWS, widest_layer(&model->network)));
+    lay_out_arena(&model->network, &model->inference, buffers, &cursor);
     if (model->training)
-        lay_out_activations(model, buffers, &cursor);
+        lay_out_arena(&model->network, &model->trained, buffers, &cursor);
     return cursor.used;
+}
+
+static bool allocate_arena(gm_arena *arena, size_t layers)
+{
+    arena->values = calloc(layers, sizeof *arena->values);
+    arena->gradients = calloc(layers, sizeof *arena->gradients);
+    arena->passes = calloc(layers, sizeof *arena->passes);
+    return arena->values && arena->gradients && arena->passes;
 }
 
 gm_status gm_model_allocate(gm_model *model)
 {
-    gm_buffer *buffers = calloc((size_t)(BUFFERS_A_LAYER * model->network.layer_count), sizeof *buffers);
-    if (!buffers)
+    const size_t layers = (size_t)model->network.layer_count;
+    gm_buffer *buffers = calloc(BUFFERS_A_LAYER * layers, sizeof *buffers);
+    if (!allocate_arena(&model->inference, layers) || !allocate_arena(&model->trained, layers) || !buffers) {
+        free(buffers);
         return GM_OUT_OF_MEMORY;
-    describe_buffers(&model->network, model->batch * model->views, model->views, buffers);
+    }
     gm_status status = GM_OK;
     int64_t zero_bytes;
     model->memory_size = lay_out(model, buffers, NULL, &zero_bytes);
@@ -152,5 +174,83 @@ gm_status gm_model_allocate(gm_model *model)
         memset(model->memory, 0, (size_t)zero_bytes);
     }
     free(buffers);
+    return status;
+}
+
+static void destroy_plans(gm_arena *arena, int32_t layers)
+{
+    for (int32_t i = 0; arena->passes && i < layers; i++) {
+        gm_conv_plan_destroy(arena->passes[i].plan);
+        arena->passes[i].plan = NULL;
+    }
+    arena->planned_images = 0;
+}
+
+void gm_arena_destroy(gm_arena *arena, int32_t layers)
+{
+    destroy_plans(arena, layers);
+    free(arena->values);
+    free(arena->gradients);
+    free(arena->passes);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A plan for one layer; *packed grows to what its packed weights need. */
+static gm_status plan_conv(const gm_model *model, const gm_layer *layer, int64_t images, int32_t groups,
+                           gm_conv_plan **plan, size_t *packed)
+{
+    const gm_conv_shape shape = gm_layer_conv_shape(layer, images);
+    gm_conv_options options = gm_conv_default_options();
+    options.groups = groups;
+    options.exact = model->exact;
+    const gm_status status = gm_conv_plan_create(model->context, &shape, &options, plan);
+    if (status != GM_OK)
+        return status;
+    *packed = larger(*packed, gm_conv_packed_f32_size(*plan, GM_CONV_FORWARD));
+    *packed = larger(*packed, gm_conv_packed_f32_size(*plan, GM_CONV_DATA_GRADIENT));
+    return GM_OK;
+}
+
+static gm_status reserve_packed(gm_model *model, size_t bytes)
+{
+    if (bytes <= model->packed_size)
+        return GM_OK;
+    gm_conv_packed *packed = gm_block_allocate((int64_t)bytes);
+    if (!packed)
+        return GM_OUT_OF_MEMORY;
+    free(model->packed);
+    model->packed = packed;
+    model->packed_size = bytes;
+    return GM_OK;
+}
+
+gm_status gm_model_prepare(gm_model *model, gm_arena *arena, int64_t images, int32_t groups)
+{
+    const gm_network *network = &model->network;
+    size_t workspace = 0, packed = 0;
+    if (arena->planned_images == images && arena->planned_groups == groups)
+        return GM_OK;
+    destroy_plans(arena, network->layer_count);
+    for (int32_t i = 0; i < network->layer_count; i++) {
+        const gm_layer *layer = &network->layers[i];
+        gm_conv_plan **plan = &arena->passes[i].plan;
+        if (layer->kind == GM_LAYER_CONV) {
+            const gm_status status = plan_conv(model, layer, images, groups, plan, &packed);
+            if (status != GM_OK)
+                return status;
+        }
+        workspace = larger(workspace, gm_layer_workspace(model->context, layer, images, groups, *plan));
+    }
+    gm_status status = reserve_packed(model, packed);
+    if (status == GM_OK)
+        status = gm_context_reserve(model->context, workspace);
+    if (status == GM_OK) {
+        arena->planned_images = images;
+        arena->planned_groups = groups;
+    }
     return status;
 }

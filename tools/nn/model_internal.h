@@ -4,28 +4,40 @@
 
 #include "nn/network.h"
 
-enum { GM_INFERENCE_ROWS = 512 };
+/* What the layers read and write in training or in inference; arrays of one a layer. */
+typedef struct gm_arena {
+    bool training;
+    int64_t images; /* most of a call */
+    int32_t groups;
+    float **values;    /* NULL where the output lies in another layer's, or is the caller's */
+    float **gradients; /* of the outputs, likewise; training only */
+    gm_pass *passes;   /* the matrices of the latest forward call; their plans are made for: */
+    int64_t planned_images;
+    int32_t planned_groups;
+} gm_arena;
 
 struct gm_model {
     gm_context *context;
     gm_network network;
-    bool training;
-    int64_t batch; /* most rows of one view */
-    int32_t views;
+    bool training, exact;
 
-    char *memory; /* parameters, gradients, scratch, activations, in this order */
+    char *memory; /* parameters, gradients, then the two arenas */
     int64_t memory_size;
-    float *scratch[2]; /* [GM_INFERENCE_ROWS, widest layer] */
+    gm_arena inference, trained; /* without training the latter has no memory */
+    gm_conv_packed *packed;      /* packed weights of one convolution, grown to what the plans need */
+    size_t packed_size;
 
-    /* One a layer. */
-    gm_pass *passes;   /* the matrices of the latest forward call */
-    float **outputs;   /* NULL where the output lies in another layer's, or is the caller's */
-    float **gradients; /* dL/dx of the dense layers but the first, else NULL */
-    bool pending;      /* a forward call waits for its backward call */
+    bool pending; /* a forward call waits for its backward call */
 };
 
-/* Provides the memory and points network.parameters, scratch, outputs, gradients and passes[].saved into it;
- * parameters and gradients are zero. Errors: GM_SIZE_OVERFLOW, GM_OUT_OF_MEMORY. */
+/* Provides the memory and points the parameters and the arenas into it; parameters and gradients are zero. images and
+ * groups of the arenas are set. Errors: GM_SIZE_OVERFLOW, GM_OUT_OF_MEMORY. */
 gm_status gm_model_allocate(gm_model *model);
+
+/* Plans an arena's convolutions for a call of so many images and groups, with memory for their packed weights, and
+ * reserves the workspace of all layers; nothing happens if that is how it is. Errors: as gm_conv_plan_create(). */
+gm_status gm_model_prepare(gm_model *model, gm_arena *arena, int64_t images, int32_t groups);
+
+void gm_arena_destroy(gm_arena *arena, int32_t layers);
 
 #endif

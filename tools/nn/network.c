@@ -1,148 +1,171 @@
+#include "nn/network.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "nn/network.h"
-#include "nn/plan.h"
+#include "nn/builder.h"
 
-enum { MOST_PARAMETERS_A_LAYER = 4, NAME_SIZE = 48, ENCODER_LAYERS = 2, AXON_PROJECTOR_LAYERS = 3 };
+enum { DENSE_ENCODER_LAYERS = 2, AXON_PROJECTOR_LAYERS = 3 };
 
-/* A Sequential being written down, with the position of its next module. */
-struct builder {
-    gm_network *network;
+/* A Sequential: the position of its next module becomes part of the parameters' names. */
+struct sequence {
+    gm_builder *builder;
     const char *part;
     int position;
-    int64_t width; /* of the output so far */
 };
 
-static gm_parameter *add_parameter(const struct builder *b, int position, const char *what, int64_t rows, int64_t cols)
+struct module {
+    char name[GM_NAME_SIZE];
+};
+
+static struct module module_at(const struct sequence *s, int position)
 {
-    gm_parameter *p = &b->network->parameters[b->network->parameter_count++];
-    snprintf((char *)p->name, NAME_SIZE, "%s.%d.%s", b->part, position, what);
-    p->dimensions = cols ? 2 : 1;
-    p->shape[0] = rows;
-    p->shape[1] = cols;
-    p->count = cols ? gm_size_mul(rows, cols) : rows;
-    return p;
+    struct module module;
+    snprintf(module.name, sizeof module.name, "%s.%d", s->part, position);
+    return module;
 }
 
-static gm_layer *add_layer(struct builder *b, gm_layer_kind kind, int64_t out, bool relu)
+static void dense(struct sequence *s, int64_t out)
 {
-    gm_layer *layer = &b->network->layers[b->network->layer_count++];
-    *layer = (gm_layer){.kind = kind, .in = b->width, .out = out, .relu = relu};
-    b->width = out;
-    return layer;
-}
-
-static void dense(struct builder *b, int64_t out)
-{
-    gm_layer *layer = add_layer(b, GM_LAYER_DENSE, out, false);
-    layer->weight = add_parameter(b, b->position++, "weight", layer->out, layer->in);
+    gm_build_dense(s->builder, module_at(s, s->position++).name, out);
 }
 
 /* The bias belongs to the dense module before; a ReLU is a module of its own. */
-static void bias(struct builder *b, bool relu)
+static void bias(struct sequence *s, bool relu)
 {
-    gm_layer *layer = add_layer(b, GM_LAYER_BIAS, b->width, relu);
-    layer->bias = add_parameter(b, b->position - 1, "bias", layer->out, 0);
-    b->position += relu;
+    gm_build_bias(s->builder, module_at(s, s->position - 1).name, relu);
+    s->position += relu;
 }
 
-static void batchnorm_relu(struct builder *b)
+static void batchnorm_relu(struct sequence *s)
 {
-    gm_layer *layer = add_layer(b, GM_LAYER_BATCHNORM, b->width, true);
-    layer->weight = add_parameter(b, b->position, "weight", layer->out, 0);
-    layer->bias = add_parameter(b, b->position, "bias", layer->out, 0);
-    layer->running_mean = add_parameter(b, b->position, "running_mean", layer->out, 0);
-    layer->running_variance = add_parameter(b, b->position, "running_var", layer->out, 0);
-    b->position += 2;
+    gm_build_batchnorm(s->builder, GM_LAYER_BATCHNORM, module_at(s, s->position).name, true);
+    s->position += 2;
 }
 
-static void layernorm(struct builder *b)
+static void layernorm(struct sequence *s)
 {
-    gm_layer *layer = add_layer(b, GM_LAYER_LAYERNORM, b->width, false);
-    layer->weight = add_parameter(b, b->position, "weight", layer->out, 0);
-    layer->bias = add_parameter(b, b->position, "bias", layer->out, 0);
-    b->position++;
+    gm_build_layernorm(s->builder, module_at(s, s->position++).name);
 }
 
-static struct builder begin(gm_network *network, const char *part, int64_t width)
+static void dense_relu_layernorm(struct sequence *s, int64_t out)
 {
-    return (struct builder){.network = network, .part = part, .width = width};
+    dense(s, out);
+    bias(s, true);
+    layernorm(s);
 }
 
-static void build_mlp(gm_network *network, const gm_model_options *options)
+static void build_projector(struct sequence *s, const gm_model_options *options)
 {
-    struct builder encoder = begin(network, "encoder", options->encoder_dim);
-    for (int i = 0; i < ENCODER_LAYERS; i++) {
-        dense(&encoder, options->hidden_size);
-        batchnorm_relu(&encoder);
-    }
-    network->encoder_layers = network->layer_count;
-    struct builder projector = begin(network, "projector", encoder.width);
     for (int i = 0; i < options->projector_layers; i++) {
         if (i > 0)
-            batchnorm_relu(&projector);
-        dense(&projector, options->projector[i]);
+            batchnorm_relu(s);
+        dense(s, options->projector[i]);
+        if (options->projector_bias)
+            bias(s, false);
     }
 }
 
-static void build_axon(gm_network *network, const gm_model_options *options)
+static void build_axon_projector(struct sequence *s, const gm_model_options *options)
 {
-    struct builder encoder = begin(network, "encoder", options->encoder_dim);
-    for (int i = 0; i < ENCODER_LAYERS; i++) {
-        dense(&encoder, options->hidden_size);
-        bias(&encoder, true);
-        layernorm(&encoder);
-    }
-    network->encoder_layers = network->layer_count;
-    struct builder projector = begin(network, "projector", encoder.width);
-    dense(&projector, options->hidden_size);
-    bias(&projector, true);
-    layernorm(&projector);
-    dense(&projector, options->hidden_size);
-    bias(&projector, true);
-    dense(&projector, options->projection_dim);
-    bias(&projector, false);
+    dense_relu_layernorm(s, options->hidden_size);
+    dense(s, options->hidden_size);
+    bias(s, true);
+    dense(s, options->projection_dim);
+    bias(s, false);
 }
 
-static gm_status allocate(gm_network *network, int32_t most_layers)
+static void build_encoder(gm_builder *builder, const gm_model_options *options)
 {
-    const size_t layers = (size_t)most_layers, parameters = layers * MOST_PARAMETERS_A_LAYER;
-    *network = (gm_network){.layers = calloc(layers, sizeof *network->layers),
-                            .parameters = calloc(parameters, sizeof *network->parameters)};
-    char *names = calloc(parameters, NAME_SIZE);
-    if (!network->layers || !network->parameters || !names) {
-        free(names);
-        gm_network_destroy(network);
+    struct sequence s = {builder, "encoder", 0};
+    switch (options->arch) {
+    case GM_ARCH_CONV:
+        gm_build_conv_encoder(builder);
+        break;
+    case GM_ARCH_RESNET18:
+    case GM_ARCH_RESNET34:
+    case GM_ARCH_RESNET50:
+        gm_build_resnet(builder, options->arch, options->stem == GM_STEM_SMALL);
+        break;
+    default:
+        for (int i = 0; i < DENSE_ENCODER_LAYERS; i++)
+            if (options->arch == GM_ARCH_AXON) {
+                dense_relu_layernorm(&s, options->hidden_size);
+            } else {
+                dense(&s, options->hidden_size);
+                batchnorm_relu(&s);
+            }
+    }
+}
+
+static gm_status allocate(gm_network *network, int32_t projector_layers)
+{
+    /* ResNet-50 has 53 convolutions with 53 normalisations and two pools; a dense layer comes with at most two others.
+     */
+    enum { MOST_ENCODER_LAYERS = 108, MOST_LAYERS_A_DENSE = 3, MOST_PARAMETERS_A_LAYER = 4 };
+    const int32_t dense_layers = projector_layers > AXON_PROJECTOR_LAYERS ? projector_layers : AXON_PROJECTOR_LAYERS;
+    const size_t layers = (size_t)(MOST_ENCODER_LAYERS + MOST_LAYERS_A_DENSE * dense_layers);
+    const size_t parameters = layers * MOST_PARAMETERS_A_LAYER;
+    network->layers = calloc(layers, sizeof *network->layers);
+    network->parameters = calloc(parameters, sizeof *network->parameters);
+    network->names = calloc(parameters, GM_NAME_SIZE);
+    if (!network->layers || !network->parameters || !network->names)
         return GM_OUT_OF_MEMORY;
-    }
     for (size_t i = 0; i < parameters; i++)
-        network->parameters[i].name = names + i * NAME_SIZE;
+        network->parameters[i].name = network->names + i * GM_NAME_SIZE;
     return GM_OK;
+}
+
+/* Whether every map has a pixel. */
+static bool fits(const gm_network *network)
+{
+    for (int32_t i = 0; i < network->layer_count; i++)
+        if (network->layers[i].out.height < 1 || network->layers[i].out.width < 1)
+            return false;
+    return true;
 }
 
 gm_status gm_network_create(const gm_model_options *options, gm_network *network)
 {
-    enum { MOST_MODULES_A_DENSE = 3 };
-    const int32_t dense_layers =
-        ENCODER_LAYERS +
-        (options->projector_layers > AXON_PROJECTOR_LAYERS ? options->projector_layers : AXON_PROJECTOR_LAYERS);
-    const gm_status status = allocate(network, MOST_MODULES_A_DENSE * dense_layers);
+    *network = (gm_network){.input = {options->height, options->width, options->channels}};
+    gm_status status = allocate(network, options->projector_layers);
     if (status != GM_OK)
-        return status;
-    if (options->arch == GM_ARCH_MLP)
-        build_mlp(network, options);
+        goto fail;
+    gm_builder builder = {network, GM_NETWORK_INPUT};
+    build_encoder(&builder, options);
+    network->encoder_layers = network->layer_count;
+    struct sequence projector = {&builder, "projector", 0};
+    if (options->arch == GM_ARCH_AXON)
+        build_axon_projector(&projector, options);
     else
-        build_axon(network, options);
+        build_projector(&projector, options);
+    status = fits(network) ? GM_OK : GM_INVALID_ARGUMENT;
+    if (status != GM_OK)
+        goto fail;
     return GM_OK;
+fail:
+    gm_network_destroy(network);
+    return status;
 }
 
 void gm_network_destroy(gm_network *network)
 {
-    if (network->parameters)
-        free((char *)network->parameters[0].name); /* one block holds all names */
+    free(network->names);
     free(network->parameters);
     free(network->layers);
     *network = (gm_network){0};
+}
+
+int32_t gm_network_value_owner(const gm_network *network, int32_t i, bool training)
+{
+    while (i >= 0 && gm_layer_in_place(&network->layers[i], training))
+        i = network->layers[i].x;
+    return i;
+}
+
+int32_t gm_network_gradient_owner(const gm_network *network, int32_t i)
+{
+    while (i >= 0 && gm_layer_gradient_in_place(&network->layers[i]))
+        i = network->layers[i].x;
+    return i;
 }

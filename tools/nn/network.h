@@ -6,20 +6,34 @@
 
 #include "nn/layers.h"
 
-/* A chain of layers: the output of one is the input of the next. The first `encoder_layers` are the encoder. */
+/* Layers in the order of execution: each reads outputs of layers before it. The first `encoder_layers` are the encoder,
+ * of which the projector reads the last output alone. */
 typedef struct gm_network {
+    gm_map input;
     gm_layer *layers;
     int32_t layer_count, encoder_layers;
-    gm_parameter *parameters; /* without memory for their values and gradients yet */
+    gm_parameter *parameters; /* without memory for their values and gradients yet; in the order of state_dict() */
     int32_t parameter_count;
+    char *names;
 } gm_network;
 
 /* Options as gm_model_create() takes them, checked and with the defaults filled in.
- * Errors: GM_OUT_OF_MEMORY; nothing to free then. */
+ * Errors: GM_INVALID_ARGUMENT for images that are too small; GM_OUT_OF_MEMORY; nothing to free then. */
 gm_status gm_network_create(const gm_model_options *options, gm_network *network);
 void gm_network_destroy(gm_network *network);
 
-/* Fills the parameters, which must be zero: dense weights by seed, the same numbers on any number of threads. */
-void gm_network_initialize(const gm_network *network, gm_context *context, gm_arch arch, uint64_t seed);
+static inline int64_t gm_network_input_size(const gm_network *network)
+{
+    return gm_map_pixels(&network->input) * network->input.channels;
+}
+
+/* The layer in whose memory the output of layer i lies: i, or one whose output it takes the place of. */
+int32_t gm_network_value_owner(const gm_network *network, int32_t i, bool training);
+
+/* The same of the gradient of its output. */
+int32_t gm_network_gradient_owner(const gm_network *network, int32_t i);
+
+/* Fills the parameters, which must be zero: weights by seed, the same numbers on any number of threads. */
+void gm_network_initialize(const gm_network *network, gm_context *context, const gm_model_options *options);
 
 #endif

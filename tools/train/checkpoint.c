@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,21 +25,67 @@ static gm_tensor as_tensor(const gm_parameter *parameter)
     return tensor;
 }
 
-/* What it takes to build the encoder again. */
-typedef struct sizes_text {
-    char encoder_dim[24], hidden_size[24];
-} sizes_text;
+/* What it takes to build the encoder again: numbers, the architecture's name and, of a ResNet, how it begins. */
+typedef struct encoder_number {
+    const char *key;
+    size_t offset; /* of an int64_t in gm_model_options */
+    bool of_images;
+} encoder_number;
 
-enum { ENCODER_ENTRIES = 3 };
+static const encoder_number encoder_numbers[] = {
+    {"encoder_dim", offsetof(gm_model_options, encoder_dim), false},
+    {"hidden_size", offsetof(gm_model_options, hidden_size), false},
+    {"height", offsetof(gm_model_options, height), true},
+    {"width", offsetof(gm_model_options, width), true},
+    {"channels", offsetof(gm_model_options, channels), true},
+};
 
-static void describe_encoder(const gm_model_options *options, sizes_text *text, gm_metadata entries[ENCODER_ENTRIES])
+static const char *const stem_names[GM_STEM_COUNT] = {"auto", "imagenet", "small"};
+
+enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers, ENCODER_ENTRIES = NUMBERS + 2 };
+
+typedef struct encoder_text {
+    char numbers[NUMBERS][24];
+} encoder_text;
+
+static void describe_encoder(const gm_model_options *options, encoder_text *text, gm_metadata entries[ENCODER_ENTRIES])
 {
-    const int64_t hidden = options->hidden_size ? options->hidden_size : gm_default_hidden_size();
-    snprintf(text->encoder_dim, sizeof text->encoder_dim, "%lld", (long long)options->encoder_dim);
-    snprintf(text->hidden_size, sizeof text->hidden_size, "%lld", (long long)hidden);
-    entries[0] = (gm_metadata){"arch", gm_arch_name(options->arch)};
-    entries[1] = (gm_metadata){"encoder_dim", text->encoder_dim};
-    entries[2] = (gm_metadata){"hidden_size", text->hidden_size};
+    gm_model_options all = *options;
+    all.hidden_size = options->hidden_size ? options->hidden_size : gm_default_hidden_size();
+    for (int i = 0; i < NUMBERS; i++) {
+        const int64_t *number = (const void *)((const char *)&all + encoder_numbers[i].offset);
+        snprintf(text->numbers[i], sizeof text->numbers[i], "%lld", (long long)*number);
+        entries[i] = (gm_metadata){encoder_numbers[i].key, text->numbers[i]};
+    }
+    entries[NUMBERS] = (gm_metadata){"arch", gm_arch_name(options->arch)};
+    entries[NUMBERS + 1] = (gm_metadata){"stem", stem_names[options->stem]};
+}
+
+static bool read_stem(const char *name, gm_stem *stem)
+{
+    for (int i = 0; name && i < GM_STEM_COUNT; i++)
+        if (!strcmp(name, stem_names[i])) {
+            *stem = (gm_stem)i;
+            return true;
+        }
+    return false;
+}
+
+/* Files of vectors' encoders may lack what belongs to images. */
+static bool read_encoder(const gm_safetensors *file, gm_model_options *options)
+{
+    const char *arch = gm_safetensors_metadata(file, "arch");
+    if (!arch || gm_arch_from_name(arch, &options->arch) != GM_OK)
+        return false;
+    const bool images = gm_arch_takes_images(options->arch);
+    for (int i = 0; i < NUMBERS; i++) {
+        if (encoder_numbers[i].of_images && !images)
+            continue;
+        const char *text = gm_safetensors_metadata(file, encoder_numbers[i].key);
+        if (!text || !gm_parse_int64(text, 1, INT32_MAX, (void *)((char *)options + encoder_numbers[i].offset)))
+            return false;
+    }
+    return !images || read_stem(gm_safetensors_metadata(file, "stem"), &options->stem);
 }
 
 gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const char *path, gm_error *error)
@@ -53,7 +100,7 @@ gm_status gm_backbone_save(const gm_model *model, const gm_model_options *option
         if (in_encoder(&parameter))
             tensors[count++] = as_tensor(&parameter);
     }
-    sizes_text text;
+    encoder_text text;
     gm_metadata metadata[ENCODER_ENTRIES];
     describe_encoder(options, &text, metadata);
     const gm_status status = gm_safetensors_write(path, count, tensors, ENCODER_ENTRIES, metadata, error);
@@ -64,14 +111,9 @@ gm_status gm_backbone_save(const gm_model *model, const gm_model_options *option
 static gm_status read_options(const gm_safetensors *file, const char *path, int64_t batch, gm_model_options *options,
                               gm_error *error)
 {
-    const char *arch = gm_safetensors_metadata(file, "arch");
-    const char *encoder_dim = gm_safetensors_metadata(file, "encoder_dim");
-    const char *hidden_size = gm_safetensors_metadata(file, "hidden_size");
     *options = gm_model_default_options(0, batch);
     options->training = false;
-    if (!arch || !encoder_dim || !hidden_size || gm_arch_from_name(arch, &options->arch) != GM_OK ||
-        !gm_parse_int64(encoder_dim, 1, INT32_MAX, &options->encoder_dim) ||
-        !gm_parse_int64(hidden_size, 1, INT32_MAX, &options->hidden_size))
+    if (!read_encoder(file, options))
         return gm_error_set(error, GM_BAD_DATA,
                             "%s: its metadata name no encoder (arch, encoder_dim, hidden_size); give "
                             "the backbone.safetensors of a run",
@@ -143,7 +185,7 @@ gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimize
         return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
     for (int32_t i = 0; i < count; i++)
         tensors[i] = array_tensor(model, optimizer, i);
-    sizes_text text;
+    encoder_text text;
     char epoch_text[24], step_text[24], updates_text[24];
     snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)state->epoch);
     snprintf(step_text, sizeof step_text, "%lld", (long long)state->step);

@@ -33,8 +33,8 @@ static const struct arch_defaults {
     gm_arch arch;
     double lambd, eps;
 } by_arch[] = {
-    {GM_ARCH_MLP, 0.0051, 1e-5},
-    {GM_ARCH_AXON, 0.005, 1e-4},
+    {GM_ARCH_MLP, 0.0051, 1e-5},      {GM_ARCH_AXON, 0.005, 1e-4},      {GM_ARCH_CONV, 0.0051, 1e-5},
+    {GM_ARCH_RESNET18, 0.0051, 1e-5}, {GM_ARCH_RESNET34, 0.0051, 1e-5}, {GM_ARCH_RESNET50, 0.0051, 1e-5},
 };
 
 enum {
@@ -106,11 +106,11 @@ static gm_status resolve_projector(gm_train_config *config, int64_t projection_d
     const bool given = config->set[gm_config_find("projector")];
     const bool width_given = config->set[gm_config_find("projection-dim")];
     integer_default(config, "projection-dim", &config->projection_dim, projection_dim);
-    if (config->arch != GM_ARCH_MLP) {
+    if (config->arch == GM_ARCH_AXON) {
         if (given)
             return gm_error_set(error, GM_BAD_USAGE,
                                 "projector: the projector of arch %s has fixed layers; leave it "
-                                "out and set projection-dim, or choose arch mlp",
+                                "out and set projection-dim, or choose another arch",
                                 gm_arch_name((gm_arch)config->arch));
         return GM_OK;
     }
@@ -158,6 +158,9 @@ gm_status gm_config_resolve(gm_train_config *config, gm_data_kind kind, gm_error
 {
     const struct kind_defaults *defaults = find_kind(kind);
     integer_default(config, "arch", &config->arch, defaults->arch);
+    if (kind == GM_DATA_VECTORS && gm_arch_takes_images((gm_arch)config->arch))
+        return gm_error_set(error, GM_BAD_USAGE, "arch %s: takes images, and %s holds vectors; choose arch mlp or axon",
+                            gm_arch_name((gm_arch)config->arch), config->data);
     integer_default(config, "hidden-size", &config->hidden_size, defaults->hidden_size);
     gm_status status = resolve_projector(config, defaults->projection_dim, error);
     if (status != GM_OK)

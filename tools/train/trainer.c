@@ -69,7 +69,12 @@ static void set_options(gm_trainer *t)
     t->model_options.arch = (gm_arch)config->arch;
     t->model_options.hidden_size = config->hidden_size;
     t->model_options.projection_dim = config->projection_dim;
-    if (config->projector.count > 0 && config->arch == GM_ARCH_MLP) {
+    if (gm_arch_takes_images(t->model_options.arch)) {
+        t->model_options.height = t->dataset->height;
+        t->model_options.width = t->dataset->width;
+        t->model_options.channels = t->dim / (t->dataset->height * t->dataset->width);
+    }
+    if (config->projector.count > 0 && config->arch != GM_ARCH_AXON) {
         t->model_options.projector = config->projector.width;
         t->model_options.projector_layers = config->projector.count;
     }

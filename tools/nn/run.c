@@ -1,0 +1,173 @@
+/* Forward, backward and inference calls of a model. */
+#include "nn/model_internal.h"
+
+/* Goes on after GM_NOT_FINITE, so that every output is written, and remembers it. */
+static bool failed(gm_status status, gm_status *result)
+{
+    if (status != GM_OK)
+        *result = status;
+    return status != GM_OK && status != GM_NOT_FINITE;
+}
+
+/* The caller's side of a forward call through the first `layers` layers. */
+struct call {
+    int32_t layers;
+    int64_t images;
+    int32_t groups;
+    const float *x;
+    int64_t ldx;
+    float *y;
+    int64_t ldy;
+};
+
+struct matrix {
+    float *data;
+    int64_t ld;
+};
+
+/* Where the output of layer i lies. */
+static struct matrix value_of(const gm_network *network, const gm_arena *arena, const struct call *call, int32_t i)
+{
+    const int32_t owner = gm_network_value_owner(network, i, arena->training);
+    if (owner == gm_network_value_owner(network, call->layers - 1, arena->training))
+        return (struct matrix){call->y, call->ldy};
+    return (struct matrix){arena->values[owner], network->layers[owner].out.channels};
+}
+
+static gm_pass *set_pass(const gm_model *model, gm_arena *arena, const struct call *call, int32_t i)
+{
+    const gm_network *network = &model->network;
+    const gm_layer *layer = &network->layers[i];
+    gm_pass *pass = &arena->passes[i];
+    const struct matrix y = value_of(network, arena, call, i);
+    pass->images = call->images;
+    pass->groups = call->groups;
+    pass->line = (gm_conv_input){NULL, NULL, false};
+    if (layer->x == GM_NETWORK_INPUT) {
+        pass->x = call->x;
+        pass->ldx = layer->kind == GM_LAYER_CONV ? layer->in.channels : call->ldx;
+    } else {
+        const struct matrix x = value_of(network, arena, call, layer->x);
+        pass->x = x.data;
+        pass->ldx = x.ld;
+        pass->line = gm_layer_line(&network->layers[layer->x], &arena->passes[layer->x]);
+    }
+    pass->residual = layer->residual == GM_NO_LAYER ? NULL : value_of(network, arena, call, layer->residual).data;
+    pass->y = y.data;
+    pass->ldy = y.ld;
+    pass->packed = model->packed;
+    return pass;
+}
+
+static gm_status run_forward(gm_model *model, gm_arena *arena, const struct call *call)
+{
+    gm_status result = GM_OK;
+    if (failed(gm_model_prepare(model, arena, call->images, call->groups), &result))
+        return result;
+    for (int32_t i = 0; i < call->layers; i++) {
+        const gm_layer *layer = &model->network.layers[i];
+        const gm_pass *pass = set_pass(model, arena, call, i);
+        const gm_status status = arena->training ? gm_layer_forward(model->context, layer, pass)
+                                                 : gm_layer_infer(model->context, layer, pass);
+        if (failed(status, &result))
+            return result;
+    }
+    return result;
+}
+
+/* Images are read as matrices of pixels, between which there is no room. */
+static bool valid_input(const gm_network *network, int64_t ldx)
+{
+    const int64_t size = gm_network_input_size(network);
+    return network->layers[0].kind == GM_LAYER_CONV ? ldx == size : ldx >= size;
+}
+
+gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx, float *z,
+                               int64_t ldz)
+{
+    if (!model || !model->training || views < 1 || views > model->trained.groups || rows < 1 ||
+        rows > model->trained.images / model->trained.groups || !x || !valid_input(&model->network, ldx) || !z ||
+        ldz < gm_model_output_size(model))
+        return GM_INVALID_ARGUMENT;
+    const struct call call = {model->network.layer_count, views * rows, views, x, ldx, z, ldz};
+    model->pending = false;
+    gm_status result = GM_OK;
+    if (failed(run_forward(model, &model->trained, &call), &result))
+        return result;
+    model->pending = true;
+    return result;
+}
+
+/* Where the gradient of a layer's output lies; the last layer's is the caller's, the input's is not wanted. */
+static struct matrix gradient_of(const gm_network *network, const gm_arena *arena, const struct matrix *dz, int32_t i)
+{
+    if (i < 0)
+        return (struct matrix){NULL, 0};
+    const int32_t owner = gm_network_gradient_owner(network, i);
+    if (owner == gm_network_gradient_owner(network, network->layer_count - 1))
+        return *dz;
+    return (struct matrix){arena->gradients[owner], network->layers[owner].out.channels};
+}
+
+/* Whether a later layer has written the gradient of the output of layer i, so that another reader of it adds its own:
+ * residual blocks have one such reader, a convolution. */
+static bool written_before(const gm_network *network, int32_t i, int32_t reader)
+{
+    for (int32_t later = reader + 1; i >= 0 && later < network->layer_count; later++)
+        if (network->layers[later].x == i || network->layers[later].residual == i)
+            return true;
+    return false;
+}
+
+gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz)
+{
+    if (!model || !model->pending || !dz || lddz < gm_model_output_size(model))
+        return GM_INVALID_ARGUMENT;
+    model->pending = false;
+    const gm_network *network = &model->network;
+    const struct matrix last = {dz, lddz};
+    gm_status result = GM_OK;
+    for (int32_t i = network->layer_count - 1; i >= 0; i--) {
+        const gm_layer *layer = &network->layers[i];
+        const struct matrix dy = gradient_of(network, &model->trained, &last, i);
+        const struct matrix dx = gradient_of(network, &model->trained, &last, layer->x);
+        const gm_gradients gradients = {
+            .dy = dy.data,
+            .lddy = dy.ld,
+            .dx = dx.data,
+            .lddx = dx.ld,
+            .add = written_before(network, layer->x, i),
+            .dresidual = gradient_of(network, &model->trained, &last, layer->residual).data,
+        };
+        if (failed(gm_layer_backward(model->context, layer, &model->trained.passes[i], &gradients), &result))
+            return result;
+    }
+    return result;
+}
+
+static gm_status infer(gm_model *model, int32_t layers, int64_t rows, const float *x, int64_t ldx, float *y,
+                       int64_t ldy)
+{
+    const int64_t most = model->inference.images;
+    if (rows < 0 || !valid_input(&model->network, ldx) || ldy < model->network.layers[layers - 1].out.channels ||
+        (rows && (!x || !y)))
+        return GM_INVALID_ARGUMENT;
+    gm_status result = GM_OK;
+    for (int64_t row = 0; row < rows; row += most) {
+        const int64_t block = rows - row < most ? rows - row : most;
+        const struct call call = {layers, block, 1, x + row * ldx, ldx, y + row * ldy, ldy};
+        if (failed(run_forward(model, &model->inference, &call), &result))
+            return result;
+    }
+    return result;
+}
+
+gm_status gm_model_features_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    return model ? infer(model, model->network.encoder_layers, rows, x, ldx, y, ldy) : GM_INVALID_ARGUMENT;
+}
+
+gm_status gm_model_infer_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *z, int64_t ldz)
+{
+    return model ? infer(model, model->network.layer_count, rows, x, ldx, z, ldz) : GM_INVALID_ARGUMENT;
+}
