@@ -358,6 +358,10 @@ static const struct {
     PICKLED("}U\x02"
             "a\n" PICKLE_VECTOR("0", "\x02") "s.",
             "control characters"),
+    PICKLED("}.", "holds no tensors"),
+    PICKLED("}U\x01"
+            "aNs.",
+            "holds no tensors"),
     PICKLED("]q\0h\0"
             "a.",
             "is nested too deeply"),

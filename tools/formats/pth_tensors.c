@@ -297,6 +297,8 @@ gm_status gm_pth_list_tensors(const char *path, const gm_pickle *pickle, gm_pth_
     if (root->kind != GM_PICKLE_DICT && root->kind != GM_PICKLE_LIST && root->kind != GM_PICKLE_TUPLE)
         return gm_error_set(error, GM_BAD_DATA, "%s: holds no dictionary of tensors; save a state_dict()", path);
     gm_status status = visit(&w, root, 0, 0);
+    if (status == GM_OK && tensors->count == 0)
+        return gm_error_set(error, GM_BAD_DATA, "%s: holds no tensors; save a state_dict()", path);
     if (status == GM_OK)
         status = merge_storages(&w);
     return status == GM_OK ? sort_entries(&w) : status;
