@@ -107,6 +107,22 @@ START_TEST(a_run_starts_from_given_weights)
 }
 END_TEST
 
+/* Forth and back. */
+START_TEST(weights_change_their_format)
+{
+    expect("train pairs.npy " SMALL "--checkpoint-dir=run", 0, "");
+    expect("convert run one.pth", 0, "one.pth: 8 tensors\n");
+    expect("convert one.pth two.safetensors", 0, "two.safetensors: 8 tensors\n");
+    expect("convert two.safetensors three.pth", 0, "three.pth: 8 tensors\n");
+    ck_assert(same_files("one.pth", "three.pth"));
+    expect("train pairs.npy " SMALL "--seed=9 --optimizer=sgd --learning-rate=0 --init=one.pth --checkpoint-dir=other",
+           0, "init: 8 of 16 arrays from one.pth");
+    ck_assert(same_files("run/backbone.safetensors", "other/backbone.safetensors"));
+    expect("convert " TEST_DATA "/weights/nested.legacy.pth nested.safetensors", 0, "nested.safetensors: 11 tensors");
+    expect("convert run /proc/a.pth", 1, "/proc/a.pth");
+}
+END_TEST
+
 /* A checkpoint of PyTorch's that would run a command. */
 static const char hostile[] = "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.M\xe9\x03.}U\x0dlittle_endian\x88s."
                               "cos\nsystem\n(U\x09touch rantR.";
@@ -128,6 +144,7 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, features_are_written_in_the_order_of_the_data);
     tcase_add_test(tests, a_run_starts_from_given_weights);
+    tcase_add_test(tests, weights_change_their_format);
     tcase_add_test(tests, nothing_in_a_file_is_executed);
     return test_run(suite);
 }

@@ -23,8 +23,7 @@ static bool begins_with_any(const char *text, const char *const *parts, size_t c
     return false;
 }
 
-/* The name without what different authors put in front of it. */
-static const char *bare(const char *name)
+const char *gm_weights_bare_name(const char *name)
 {
     static const char *const fronts[] = {"module", "model", "model_state_dict", "state_dict", "backbone", "encoder"};
     size_t length;
@@ -82,7 +81,7 @@ static struct named *sorted_names(const gm_tensor_file *file)
         return NULL;
     for (int64_t i = 0; i < count; i++) {
         const char *name = gm_tensor_file_tensor(file, i).name;
-        names[i] = (struct named){bare(name), name, i, false};
+        names[i] = (struct named){gm_weights_bare_name(name), name, i, false};
     }
     qsort(names, (size_t)count, sizeof *names, by_name);
     return names;
@@ -118,7 +117,7 @@ static gm_status find(const gm_tensor_file *file, struct named *names, const gm_
                       gm_error *error)
 {
     const int64_t count = gm_tensor_file_count(file);
-    const struct named key = {.bare = bare(array->name)};
+    const struct named key = {.bare = gm_weights_bare_name(array->name)};
     const gm_tensor wanted = wanted_tensor(array);
     struct named *found = bsearch(&key, names, (size_t)count, sizeof *names, by_bare_name);
     *index = -1;
@@ -145,7 +144,7 @@ static gm_status settle_missing(const gm_tensor_file *file, int32_t count, const
                                 gm_error *error)
 {
     for (int32_t i = 0; i < count; i++) {
-        const char *part = optional_part(bare(arrays[i].name));
+        const char *part = optional_part(gm_weights_bare_name(arrays[i].name));
         if (index[i] >= 0)
             continue;
         if (!part)
@@ -154,7 +153,7 @@ static gm_status settle_missing(const gm_tensor_file *file, int32_t count, const
                                 "front of it are looked past); the file may be of another architecture",
                                 gm_tensor_file_path(file), arrays[i].name);
         for (int32_t j = 0; j < count; j++)
-            if (begins(bare(arrays[j].name), part))
+            if (begins(gm_weights_bare_name(arrays[j].name), part))
                 index[j] = -1;
     }
     return GM_OK;

@@ -14,6 +14,9 @@
 
 #include "formats/tensor_file.h"
 
+/* The name without these parts in front: a place in it. */
+const char *gm_weights_bare_name(const char *name);
+
 typedef struct gm_weights_report {
     int32_t loaded, kept; /* of the model's arrays: from the file, and as they were */
     int64_t unused;       /* of the file's tensors */

@@ -1,0 +1,96 @@
+#include "train/convert.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "formats/pth.h"
+#include "formats/safetensors.h"
+#include "support/file.h"
+#include "train/weights.h"
+
+static const int64_t memory_allowance = 64 << 20;
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const gm_tensor *)a)->name, ((const gm_tensor *)b)->name);
+}
+
+static gm_status check_names(const char *path, gm_tensor *sorted, int64_t count, gm_error *error)
+{
+    qsort(sorted, (size_t)count, sizeof *sorted, by_name);
+    for (int64_t i = 0; i < count; i++)
+        if (!*sorted[i].name || (i > 0 && by_name(&sorted[i - 1], &sorted[i]) == 0))
+            return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' has no name of its own without its front",
+                                path, sorted[i].name);
+    return GM_OK;
+}
+
+static gm_status read_all(gm_tensor_file *file, gm_tensor *tensors, int64_t count, gm_error *error)
+{
+    const char *path = gm_tensor_file_path(file);
+    struct stat about;
+    if (stat(path, &about))
+        return gm_error_set(error, GM_BAD_DATA, "%s: has gone", path);
+    int64_t left = 2 * about.st_size + memory_allowance;
+    gm_status status = GM_OK;
+    for (int64_t i = 0; i < count && status == GM_OK; i++) {
+        int64_t elements, bytes = 0;
+        gm_tensor_size(&tensors[i], &elements, &bytes); /* the file's reader has checked it */
+        if (bytes > left)
+            return gm_error_set(error, GM_BAD_DATA, "%s: its tensors take more than twice the file and 64 MB", path);
+        left -= bytes;
+        tensors[i].data = malloc((size_t)bytes + 1);
+        if (!tensors[i].data)
+            return gm_file_no_memory(error, path, (size_t)bytes);
+        status = gm_tensor_file_read(file, i, tensors[i].data, error);
+    }
+    return status;
+}
+
+static gm_status write_all(const char *output, int64_t count, const gm_tensor *tensors, gm_error *error)
+{
+    return ends_with(output, ".pth") ? gm_pth_write(output, count, tensors, error)
+                                     : gm_safetensors_write(output, count, tensors, 0, NULL, error);
+}
+
+static gm_status convert(gm_tensor_file *file, const char *output, int64_t *count, gm_error *error)
+{
+    const int64_t tensor_count = gm_tensor_file_count(file);
+    gm_tensor *tensors = calloc((size_t)tensor_count + 1, sizeof *tensors);
+    if (!tensors)
+        return gm_file_no_memory(error, output, (size_t)tensor_count * sizeof *tensors);
+    for (int64_t i = 0; i < tensor_count; i++)
+        tensors[i] = gm_tensor_file_tensor(file, i);
+    gm_status status = read_all(file, tensors, tensor_count, error);
+    for (int64_t i = 0; i < tensor_count; i++)
+        tensors[i].name = gm_weights_bare_name(tensors[i].name);
+    if (status == GM_OK)
+        status = check_names(gm_tensor_file_path(file), tensors, tensor_count, error);
+    if (status == GM_OK)
+        status = write_all(output, tensor_count, tensors, error);
+    for (int64_t i = 0; i < tensor_count; i++)
+        free(tensors[i].data);
+    free(tensors);
+    *count = tensor_count;
+    return status;
+}
+
+gm_status gm_weights_convert(const char *input, const char *output, int64_t *count, gm_error *error)
+{
+    gm_tensor_file *file;
+    *count = 0;
+    if (!ends_with(output, ".pth") && !ends_with(output, ".safetensors"))
+        return gm_error_set(error, GM_BAD_USAGE, "%s: the name must end in .safetensors or .pth", output);
+    gm_status status = gm_tensor_file_open(input, &file, error);
+    if (status != GM_OK)
+        return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+    status = convert(file, output, count, error);
+    gm_tensor_file_close(file);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* Weights from one file format to another. */
+#ifndef GEMEL_CONVERT_H
+#define GEMEL_CONVERT_H
+
+#include <gemel/error.h>
+
+/* Writes all tensors of a file of formats/tensor_file.h to `output`, as its name ends in .safetensors or .pth, in their
+ * types, without the parts in front of their names that train/weights.h looks past; *count of them. What is no tensor,
+ * as the metadata of a run's file, is left out. Errors: GM_BAD_USAGE (another ending), GM_BAD_DATA (missing or
+ * malformed; two names that become one; tensors that share so much that they take twice the file and 64 MB),
+ * GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_weights_convert(const char *input, const char *output, int64_t *count, gm_error *error);
+
+#endif
