@@ -45,6 +45,21 @@ struct gm_winograd_source gm_winograd_source(const struct gm_winograd *w, const 
     };
 }
 
+/* The first row that no strip before it reads, with two below the tiles. */
+static int64_t first_pixel(const struct gm_winograd *w, const struct gm_winograd_pixels *p, int64_t strip)
+{
+    const int64_t in_image = strip % w->image_strips, row = in_image ? in_image * w->outputs + 1 : 0;
+    return (strip / w->image_strips * p->height + gm_min_i64(row, p->height)) * p->width;
+}
+
+void gm_winograd_ask(const struct gm_winograd *w, const struct gm_winograd_pixels *p, int64_t first, int64_t last)
+{
+    const int64_t line = GM_CACHE_LINE / (int64_t)sizeof(float), end = first_pixel(w, p, last);
+    for (int64_t i = first_pixel(w, p, first); i < end; i++)
+        for (int64_t j = 0; j < p->channels; j += line)
+            __builtin_prefetch(p->data + i * p->ld + j, 0, 3);
+}
+
 /* Packed weights: for each panel of filters, for each block of k, for each position, a panel as pack_b() leaves it. */
 static int64_t panel_width(const struct gm_gemm_kernels *gemm, int64_t filters, int64_t filter)
 {
@@ -117,9 +132,12 @@ static struct block block_at(const struct gm_winograd *w, const struct cut *cut,
 static void transform_block(const struct job *job, const struct block *block, float *v)
 {
     const struct gm_winograd *w = job->w;
+    const struct gm_conv_source *source = &job->call->source;
+    const struct gm_winograd_pixels pixels = {source->x, w->height, w->width, source->ldx, w->channels};
     const int64_t m = w->outputs;
+    gm_winograd_ask(w, &pixels, block->first, block->last);
     for (int64_t s = block->first; s < block->last; s++) {
-        const struct gm_winograd_source x = gm_winograd_source(w, &job->call->source, s / w->image_strips);
+        const struct gm_winograd_source x = gm_winograd_source(w, source, s / w->image_strips);
         const int64_t row = s % w->image_strips * m - w->padding;
         for (int64_t t = 0; t < w->across; t++, v += job->cut->ldv)
             job->kernels->input(m, &x, row, t * m - w->padding, 0, w->channels, v, job->cut->v_stride);

@@ -66,9 +66,19 @@ struct gm_winograd {
 
 struct gm_winograd gm_winograd_make(const gm_conv_plan *plan, gm_conv_pass pass, int64_t outputs);
 
+/* Images as they lie in memory, and how many channels of them are read. */
+struct gm_winograd_pixels {
+    const float *data;
+    int64_t height, width, ld, channels;
+};
+
 /* An image as it is read. */
 struct gm_winograd_source gm_winograd_source(const struct gm_winograd *w, const struct gm_conv_source *x,
                                              int64_t image);
+
+/* Asks for the pixels of strips [first, last) in the order of memory: the rows of a patch are too short for the
+ * hardware to foresee, and waiting for their lines takes several times as long as the transforms. */
+void gm_winograd_ask(const struct gm_winograd *w, const struct gm_winograd_pixels *pixels, int64_t first, int64_t last);
 
 /* The weight gradient, with the workspace that it takes. */
 gm_status gm_winograd_gradient_run(gm_context *context, const struct gm_conv_call *call, int64_t outputs);

@@ -107,7 +107,7 @@ typedef void (*winograd_map)(const vec *in, vec *out);
 
 /* Floats from one vector of x and y to the next below and beside it. */
 struct winograd_strides {
-    int64_t x_row, x_col, y_row, y_col;
+    int64_t x_row, x_col, y_row, y_col, ahead;
 };
 
 /* The loops over columns and rows stay loops: unrolled, their addresses alone would not fit into the registers. */
@@ -136,6 +136,8 @@ WALK_INLINE void transform_patch(winograd_map map, int in, int out, const float 
         map(from, to);
         for (int c = 0; c < out; c++)
             vec_store(y + c * s->y_col, to[c]);
+        for (int c = 0; c < out; c++)
+            __builtin_prefetch(y + c * s->y_col + s->ahead, 1, 3);
     }
 }
 
@@ -195,8 +197,8 @@ static __attribute__((noinline)) void transform_image(const struct winograd_tran
                                                       int64_t channel, int64_t count, float *v, int64_t stride)
 {
     const bool inside = is_inside(x->height, x->width, f->in, row, col) && !x->scale && !x->relu;
-    const struct winograd_strides in_place = {x->width * x->ld, x->ld, f->out * stride, stride};
-    const struct winograd_strides gathered = {f->in * VEC_LANES, VEC_LANES, f->out * stride, stride};
+    const struct winograd_strides in_place = {x->width * x->ld, x->ld, f->out * stride, stride, 0};
+    const struct winograd_strides gathered = {f->in * VEC_LANES, VEC_LANES, f->out * stride, stride, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         if (inside && i + VEC_LANES <= count) {
             f->patch(x->data + (row * x->width + col) * x->ld + channel + i, v + i, &in_place);
@@ -246,8 +248,8 @@ static void winograd_output(int64_t outputs, const float *s, int64_t stride, int
     const struct winograd_transform *f = outputs == 4 ? &output_4_transform : &output_2_transform;
     const bool plain = !y->bias && !y->residual && !y->relu && y->beta == 0.0f;
     const bool inside = is_inside(y->height, y->width, outputs, row, col) && plain;
-    const struct winograd_strides in_place = {f->in * stride, stride, y->width * y->ld, y->ld};
-    const struct winograd_strides apart = {f->in * stride, stride, outputs * VEC_LANES, VEC_LANES};
+    const struct winograd_strides in_place = {f->in * stride, stride, y->width * y->ld, y->ld, f->out * y->ld};
+    const struct winograd_strides apart = {f->in * stride, stride, outputs * VEC_LANES, VEC_LANES, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         if (inside && i + VEC_LANES <= count) {
             f->patch(s + i, y->data + (row * y->width + col) * y->ld + channel + i, &in_place);
@@ -262,7 +264,7 @@ static void winograd_output(int64_t outputs, const float *s, int64_t stride, int
 static void winograd_weights(int64_t outputs, const float *g, int64_t tap, int64_t count, float *u, int64_t stride)
 {
     const struct winograd_transform *f = outputs == 4 ? &weights_4_transform : &weights_2_transform;
-    const struct winograd_strides strides = {3 * tap, tap, f->out * stride, stride};
+    const struct winograd_strides strides = {3 * tap, tap, f->out * stride, stride, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES)
         f->patch(g + i, u + i, &strides);
 }
@@ -271,7 +273,7 @@ static void winograd_gradient(int64_t outputs, const float *s, int64_t stride, i
 {
     enum { TAPS = 9 };
     const struct winograd_transform *f = outputs == 4 ? &gradient_4_transform : &gradient_2_transform;
-    const struct winograd_strides strides = {f->in * stride, stride, 3 * VEC_LANES, VEC_LANES};
+    const struct winograd_strides strides = {f->in * stride, stride, 3 * VEC_LANES, VEC_LANES, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         float taps[TAPS * VEC_LANES];
         f->patch(s + i, taps, &strides);
