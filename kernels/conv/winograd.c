@@ -71,8 +71,13 @@ static int64_t depth_blocks(const struct gm_gemm_kernels *gemm, int64_t channels
     return gm_ceil_div(channels, gemm->depth);
 }
 
-/* Tiles of a block, about: their transforms stay in a second-level cache. */
-enum { BLOCK_TILES = 28 };
+/* Tiles of a block, about: few enough for their transforms to stay in a second-level cache, but more where channels and
+ * weights are many, since each block reads all weights. */
+static int64_t block_tiles(const struct gm_winograd *w)
+{
+    enum { LEAST = 28, MOST = 64, CHANNELS_A_TILE = 8 };
+    return gm_min_i64(gm_max_i64(LEAST, w->channels / CHANNELS_A_TILE), MOST);
+}
 
 /* Panels of a chunk at least, so that transforming the patches for each again costs little, and chunks a thread. */
 enum { PART_PANELS = 4, CHUNKS_A_THREAD = 4 };
@@ -88,7 +93,7 @@ static struct cut make_cut(const gm_context *context, const struct gm_winograd *
 {
     const struct gm_gemm_kernels *gemm = context->kernels.gemm;
     const int64_t group_strips = w->strips / w->groups, panels = gm_ceil_div(w->filters, gemm->nr);
-    struct cut cut = {.group_blocks = gm_ceil_div(group_strips, gm_max_i64(1, BLOCK_TILES / w->across))};
+    struct cut cut = {.group_blocks = gm_ceil_div(group_strips, gm_max_i64(1, block_tiles(w) / w->across))};
     cut.blocks = w->groups * cut.group_blocks;
     cut.block_tiles = gm_ceil_div(group_strips, cut.group_blocks) * w->across;
     const int64_t wanted = gm_ceil_div(context->threads * CHUNKS_A_THREAD, cut.blocks);
@@ -355,9 +360,7 @@ static void pack_panel(void *arg, int64_t panel, int worker)
         for (int64_t k = 0; k < depth; k += PACK_CHANNELS) {
             const int64_t count = gm_min_i64(PACK_CHANNELS, depth - k);
             bring_taps(p, filter, first + k, count, taps);
-            for (int64_t c = 0; c < count; c++)
-                p->kernels->weights(w->outputs, taps + c * TAPS * width + first_tap, tap, width,
-                                    block + (k + c) * width, depth * width);
+            p->kernels->weights(w->outputs, taps + first_tap, tap, count, width, block + k * width, depth * width);
         }
         block += w->positions * depth * width;
     }

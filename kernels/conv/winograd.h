@@ -47,8 +47,11 @@ struct gm_winograd_kernels {
     void (*output)(int64_t outputs, const float *s, int64_t stride, int64_t count, const struct gm_winograd_target *y,
                    int64_t row, int64_t col, int64_t channel);
 
-    /* G g G^T of nine taps that lie `tap` floats apart, for `count` channels, a multiple of the vector. */
-    void (*weights)(int64_t outputs, const float *g, int64_t tap, int64_t count, float *u, int64_t stride);
+    /* G g G^T of `channels` times `width` weights, a multiple of the vector: channel c begins 9 |tap| c floats after g,
+     * its taps lie `tap` floats apart, and it goes to u + c width. u is aligned to 64 bytes and goes past the caches
+     * where a vector is a line. */
+    void (*weights)(int64_t outputs, const float *g, int64_t tap, int64_t channels, int64_t width, float *u,
+                    int64_t stride);
 
     /* G^T s G of `count` sums s; dw[9 i + t] is tap t of sum i. */
     void (*gradient)(int64_t outputs, const float *s, int64_t stride, int64_t count, float *dw);
