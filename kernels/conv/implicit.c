@@ -108,6 +108,29 @@ static int64_t fit(int64_t units, int64_t kernel, int64_t step, int64_t most)
     return gm_max_i64(1, gm_min_i64(most, (units - kernel) / step + 1));
 }
 
+/* The taps [first, last) of an output at `place` that meet the image. */
+struct taps {
+    int64_t first, last;
+};
+
+static struct taps taps_inside(int64_t place, int64_t stride, int64_t before, int64_t kernel, int64_t size)
+{
+    const int64_t start = place * stride - before;
+    const struct taps taps = {gm_max_i64(0, -start), gm_min_i64(kernel, size - start)};
+    return taps;
+}
+
+/* Whether at least a twentieth of the taps of narrow maps meets padding on the left and on the right. */
+static bool padding_is_worth_skipping(const struct gm_conv_window *w)
+{
+    int64_t skipped = 0;
+    for (int64_t q = 0; q < w->out_width && w->out_width <= NARROW; q++) {
+        const struct taps taps = taps_inside(q, w->stride, w->left, w->kernel_width, w->width);
+        skipped += w->kernel_width - gm_max_i64(0, taps.last - taps.first);
+    }
+    return 20 * skipped >= w->out_width * w->kernel_width && skipped > 0;
+}
+
 /* Of the shape alone: statistics are taken chunk by chunk. */
 static void cut(struct job *job)
 {
@@ -132,7 +155,7 @@ static void cut(struct job *job)
     } else {
         job->images = gm_min_i64(gm_min_i64(rows / whole, job->images_a_group), gm_ceil_div(w->batch, LEAST_CHUNKS));
     }
-    job->narrow = w->kernel_width > 1 && job->cols <= NARROW && job->images_a_group >= NARROW_IMAGES;
+    job->narrow = job->images_a_group >= NARROW_IMAGES && padding_is_worth_skipping(w);
     if (job->narrow) {
         job->rows = w->out_height;
         job->images = gm_min_i64(job->images_a_group, job->gemm->mr);
@@ -207,18 +230,6 @@ static struct view view_of(const struct job *job, const struct chunk *c, const f
     }
     const int64_t row = job->span * job->pixel;
     return (struct view){band, job->image, job->row_step * row, row, job->col_step * job->pixel, job->pixel};
-}
-
-/* The taps [first, last) of an output at `place` that meet the image. */
-struct taps {
-    int64_t first, last;
-};
-
-static struct taps taps_inside(int64_t place, int64_t stride, int64_t before, int64_t kernel, int64_t size)
-{
-    const int64_t start = place * stride - before;
-    const struct taps taps = {gm_max_i64(0, -start), gm_min_i64(kernel, size - start)};
-    return taps;
 }
 
 /* One panel of the result of a chunk. */
