@@ -8,31 +8,31 @@
 /* Floats by which the reading is ahead: the hardware does not foresee pieces of pixels. */
 enum { AHEAD = 1024, LINE = 16 };
 
-/* `lanes` neighbours of a pixel, from column j on; put: as many as are written. */
+/* `lanes` neighbours of a pixel, from column j on; put: as many as are written; change: as they are read. */
 WALK_INLINE void copy_vector(const struct gm_conv_copy *c, const float *x, int64_t j, int64_t lanes, int64_t put,
-                             bool line, bool relu, float *out)
+                             bool change, float *out)
 {
     vec v = walk_load(x + j, lanes);
-    if (line)
+    if (change && c->scale)
         v = vec_fma(walk_load(c->scale + j, lanes), v, walk_load(c->shift + j, lanes));
-    if (relu)
+    if (change && c->relu)
         v = vec_max(vec_zero(), v);
     walk_store(out, v, put);
 }
 
-/* Columns [first, end) of a pixel: whole vectors, then one of `lanes`, if any. */
+/* Columns [first, end) of a pixel: whole vectors, then one of fewer lanes, if any. */
 WALK_INLINE void copy_panel(const struct gm_conv_copy *c, const float *x, int64_t first, int64_t end, int64_t put,
-                            bool line, bool relu, float *out)
+                            bool change, float *out)
 {
     int64_t j = first;
     for (; j + VEC_LANES <= end; j += VEC_LANES)
-        copy_vector(c, x, j, VEC_LANES, VEC_LANES, line, relu, out + j - first);
+        copy_vector(c, x, j, VEC_LANES, VEC_LANES, change, out + j - first);
     if (j < end)
-        copy_vector(c, x, j, end - j, put ? put : end - j, line, relu, out + j - first);
+        copy_vector(c, x, j, end - j, put ? put : end - j, change, out + j - first);
 }
 
 /* In the order of memory. */
-WALK_INLINE void copy_pixels(const struct gm_conv_copy *copy, bool line, bool relu)
+WALK_INLINE void copy_pixels(const struct gm_conv_copy *copy, bool change)
 {
     const struct gm_conv_copy c = *copy; /* known to nobody else, so that it stays in registers */
     const int64_t width = c.panel_cols ? c.panel_cols : c.cols, ahead = (AHEAD / c.cols + 1) * c.ldx;
@@ -41,32 +41,25 @@ WALK_INLINE void copy_pixels(const struct gm_conv_copy *copy, bool line, bool re
     float *out = c.out;
     for (int64_t i = 0; i < c.pixels; i++, x += c.ldx, out += c.ldout) {
         if (c.cols <= VEC_LANES) {
-            copy_vector(&c, x, 0, c.cols, put ? put : c.cols, line, relu, out);
+            copy_vector(&c, x, 0, c.cols, put ? put : c.cols, change, out);
             continue;
         }
         for (int64_t j = 0; j < c.cols; j += LINE)
             vec_prefetch(x + ahead + j);
         float *panel = out;
-        int64_t first = 0;
-        for (; first + width <= c.cols; first += width, panel += c.panel)
-            copy_panel(&c, x, first, first + width, put, line, relu, panel);
-        if (first < c.cols)
-            copy_panel(&c, x, first, c.cols, put, line, relu, panel);
+        for (int64_t first = 0; first < c.cols; first += width, panel += c.panel)
+            copy_panel(&c, x, first, first + width < c.cols ? first + width : c.cols, put, change, panel);
     }
 }
 
 static void copy(const struct gm_conv_copy *c)
 {
-    if (c->scale && c->relu)
-        copy_pixels(c, true, true);
-    else if (c->scale)
-        copy_pixels(c, true, false);
-    else if (c->relu)
-        copy_pixels(c, false, true);
+    if (c->scale || c->relu)
+        copy_pixels(c, true);
     else if (c->cols == c->ldx && c->cols == c->ldout && !c->panel_cols)
         memcpy(c->out, c->x, (size_t)(c->pixels * c->cols) * sizeof(float));
     else
-        copy_pixels(c, false, false);
+        copy_pixels(c, false);
 }
 
 const struct gm_conv_kernels GM_ENTRY(gm_conv_f32) = {GM_ISA_TEXT " copy", copy, &winograd_kernels};
