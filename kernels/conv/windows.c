@@ -112,8 +112,8 @@ int64_t gm_conv_implicit_floats(const gm_conv_plan *plan, gm_conv_pass pass)
     return last.panels + window_floats(plan, &last);
 }
 
-/* A piece of weights on its way into panels: so many channels of one panel. */
-enum { PIECE_DEPTH = 16, PIECE_COLS = 32 };
+/* A piece of weights on its way into panels: so many channels and taps of one panel at most. */
+enum { PIECE_DEPTH = 16, PIECE_COLS = 32, PIECE_TAPS = 9 };
 
 struct packing {
     const gm_conv_plan *plan;
@@ -123,30 +123,40 @@ struct packing {
     float *panels;
 };
 
-static const float *tap_of(const struct packing *p, int64_t tap)
+static int64_t tap_of(const struct packing *p, int64_t tap)
 {
     const struct gm_conv_window *w = &p->window;
     const int64_t row = w->tap_row + tap / w->kernel_width * w->tap_step;
     const int64_t col = w->tap_col + tap % w->kernel_width * w->tap_step;
-    return p->weight + row * p->plan->shape.kernel_width + col;
+    return row * p->plan->shape.kernel_width + col;
 }
 
-/* Channels [first, first + depth) of all taps, which the weights have innermost: by way of a copy of one tap, which the
- * kernels' packing can read. */
-static void pack_piece(const struct packing *p, int64_t col, int64_t cols, int64_t first, int64_t depth, float *panel)
+/* Channels [first, first + depth) of taps [tap, tap + taps), which the weights have innermost: by way of a copy that
+ * has them outermost, which the kernels' packing can read. */
+static void pack_piece(const struct packing *p, int64_t col, int64_t cols, int64_t first, int64_t depth, int64_t tap,
+                       int64_t taps, float *panel)
 {
     const gm_conv_shape *s = &p->plan->shape;
     const int64_t all_taps = s->kernel_height * s->kernel_width, stride = gm_round_up(cols, p->plan->gemm->slack);
-    const int64_t col_step = (p->forward ? s->in_channels : 1) * all_taps,
-                  depth_step = (p->forward ? 1 : s->in_channels) * all_taps;
-    float piece[PIECE_DEPTH * PIECE_COLS];
-    for (int64_t t = 0; t < p->window.kernel_height * p->window.kernel_width; t++) {
-        const float *from = tap_of(p, t) + col * col_step + first * depth_step;
-        for (int64_t j = 0; j < cols; j++)
-            for (int64_t k = 0; k < depth; k++)
-                piece[j * PIECE_DEPTH + k] = from[j * col_step + k * depth_step];
-        const struct gm_gemm_source source = {.transposed = true, .data = piece, .ld = PIECE_DEPTH};
-        p->plan->gemm->pack_b(&source, 0, cols, 0, depth, panel + (t * p->window.channels + first) * stride);
+    const int64_t outs = p->forward ? cols : depth, ins = p->forward ? depth : cols,
+                  ld = p->forward ? PIECE_DEPTH : PIECE_COLS;
+    const int64_t next = PIECE_DEPTH * (p->forward ? 1 : s->in_channels) * all_taps;
+    float piece[PIECE_TAPS][PIECE_DEPTH * PIECE_COLS];
+    int64_t places[PIECE_TAPS];
+    for (int64_t t = 0; t < taps; t++)
+        places[t] = tap_of(p, tap + t);
+    for (int64_t o = 0; o < outs; o++) {
+        const int64_t row = ((p->forward ? col : first) + o) * s->in_channels + (p->forward ? first : col);
+        for (int64_t k = 0; k < ins; k++) {
+            const float *from = p->weight + (row + k) * all_taps;
+            __builtin_prefetch(from + next, 0, 2); /* of the next piece: the hardware does not foresee it */
+            for (int64_t t = 0; t < taps; t++)
+                piece[t][o * ld + k] = from[places[t]];
+        }
+    }
+    for (int64_t t = 0; t < taps; t++) {
+        const struct gm_gemm_source source = {.transposed = p->forward, .data = piece[t], .ld = ld};
+        p->plan->gemm->pack_b(&source, 0, cols, 0, depth, panel + ((tap + t) * p->window.channels + first) * stride);
     }
 }
 
@@ -155,10 +165,19 @@ static void pack_panel(void *arg, int64_t chunk, int worker)
     (void)worker;
     const struct packing *p = arg;
     const struct gm_conv_window *w = &p->window;
+    const gm_conv_shape *s = &p->plan->shape;
     const int64_t nr = p->plan->gemm->nr, col = chunk * nr, cols = gm_min_i64(nr, w->cols - col);
+    const int64_t taps = w->kernel_height * w->kernel_width;
     float *panel = p->panels + col * gm_conv_window_depth(w);
+    if (s->kernel_height * s->kernel_width == 1 && taps == 1) {
+        const struct gm_gemm_source source = {.transposed = p->forward, .data = p->weight, .ld = s->in_channels};
+        p->plan->gemm->pack_b(&source, col, cols, 0, w->channels, panel);
+        return;
+    }
     for (int64_t first = 0; first < w->channels; first += PIECE_DEPTH)
-        pack_piece(p, col, cols, first, gm_min_i64(PIECE_DEPTH, w->channels - first), panel);
+        for (int64_t tap = 0; tap < taps; tap += PIECE_TAPS)
+            pack_piece(p, col, cols, first, gm_min_i64(PIECE_DEPTH, w->channels - first), tap,
+                       gm_min_i64(PIECE_TAPS, taps - tap), panel);
 }
 
 void gm_conv_implicit_pack(gm_context *context, const gm_conv_plan *plan, gm_conv_pass pass, const float *weight,
