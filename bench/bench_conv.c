@@ -10,14 +10,13 @@ typedef struct conv_case {
     gm_conv_shape shape;
     gm_conv_pass pass;
     int32_t threads;
-    bool line; /* the input is normalised by its reader */
+    bool exact;
 } conv_case;
 
 typedef struct layer {
     gm_conv_plan *plan;
     gm_conv_packed *packed; /* NULL for the weight gradient */
-    float *x, *y, *weight, *line;
-    gm_conv_input input;
+    float *x, *y, *weight;
     int64_t ldx, ldy;
 } layer;
 
@@ -25,14 +24,13 @@ static layer create(gm_context *context, const conv_case *c)
 {
     const gm_conv_shape *s = &c->shape;
     layer l = {.ldx = s->in_channels, .ldy = s->out_channels};
-    if (gm_conv_plan_create(context, s, NULL, &l.plan) != GM_OK)
+    gm_conv_options options = gm_conv_default_options();
+    options.exact = c->exact;
+    if (gm_conv_plan_create(context, s, &options, &l.plan) != GM_OK)
         abort();
     l.x = bench_floats(gm_conv_in_rows(s) * l.ldx, 1);
     l.y = bench_floats(gm_conv_out_rows(s) * l.ldy, 2);
     l.weight = bench_floats(s->out_channels * s->in_channels * s->kernel_height * s->kernel_width, 3);
-    l.line = bench_floats(2 * s->in_channels, 4);
-    if (c->line)
-        l.input = (gm_conv_input){l.line, l.line + s->in_channels, true};
     gm_context_reserve(context, gm_conv_f32_workspace(context, l.plan, c->pass));
     if (c->pass != GM_CONV_WEIGHT_GRADIENT) {
         l.packed = malloc(gm_conv_packed_f32_size(l.plan, c->pass));
@@ -43,15 +41,13 @@ static layer create(gm_context *context, const conv_case *c)
 
 static gm_status run(gm_context *context, const conv_case *c, layer *l)
 {
-    gm_conv_forward_options options = gm_conv_default_forward_options();
-    options.input = l->input;
     switch (c->pass) {
     case GM_CONV_FORWARD:
-        return gm_conv_forward_f32(context, l->plan, l->x, l->ldx, l->packed, &options, l->y, l->ldy);
+        return gm_conv_forward_f32(context, l->plan, l->x, l->ldx, l->packed, NULL, l->y, l->ldy);
     case GM_CONV_DATA_GRADIENT:
         return gm_conv_data_gradient_f32(context, l->plan, l->y, l->ldy, l->packed, 0, l->x, l->ldx);
     default:
-        return gm_conv_weight_gradient_f32(context, l->plan, l->y, l->ldy, l->x, l->ldx, &l->input, l->weight, NULL);
+        return gm_conv_weight_gradient_f32(context, l->plan, l->y, l->ldy, l->x, l->ldx, NULL, l->weight, NULL);
     }
 }
 
@@ -70,7 +66,6 @@ static void run_case(bench_run *bench, const void *arg)
     free(l.x);
     free(l.y);
     free(l.weight);
-    free(l.line);
     free(l.packed);
     gm_conv_plan_destroy(l.plan);
     gm_context_destroy(context);
@@ -93,19 +88,27 @@ static const int64_t layers[][8] = {
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
 
+/* Of which there are inexact algorithms. */
+static bool may_be_inexact(const gm_conv_shape *s)
+{
+    return s->kernel_height == 3 && s->stride == 1;
+}
+
 void bench_setup(void)
 {
+    enum { VARIANTS = 2 * 2 * GM_CONV_PASSES };
     static const char *const passes[GM_CONV_PASSES] = {"forward", "data gradient", "weight gradient"};
-    static conv_case cases[2 * GM_CONV_PASSES * LAYERS];
-    for (int i = 0; i < 2 * GM_CONV_PASSES * LAYERS; i++) {
-        const int64_t *l = layers[i / (2 * GM_CONV_PASSES)];
+    static conv_case cases[VARIANTS * LAYERS];
+    for (int i = 0; i < VARIANTS * LAYERS; i++) {
+        const int64_t *l = layers[i / VARIANTS];
         conv_case *c = &cases[i];
         *c = (conv_case){{sizeof(gm_conv_shape), l[0], l[1], l[2], l[3], l[4], l[5], l[5], l[6], l[7]},
                          (gm_conv_pass)(i / 2 % GM_CONV_PASSES),
                          1 + i % 2,
-                         false};
-        bench_register(run_case, c, "conv %ldx%ldx%ldx%ld to %ld %ldx%ld/%ld %s threads %d", (long)l[0], (long)l[1],
-                       (long)l[2], (long)l[3], (long)l[4], (long)l[5], (long)l[5], (long)l[6], passes[c->pass],
-                       c->threads);
+                         i % VARIANTS < VARIANTS / 2};
+        if (c->exact || may_be_inexact(&c->shape))
+            bench_register(run_case, c, "conv %ldx%ldx%ldx%ld to %ld %ldx%ld/%ld %s%s threads %d", (long)l[0],
+                           (long)l[1], (long)l[2], (long)l[3], (long)l[4], (long)l[5], (long)l[5], (long)l[6],
+                           passes[c->pass], c->exact ? " exact" : "", c->threads);
     }
 }
