@@ -164,7 +164,6 @@ static const struct {
     {"train good.npy --epochs=many", 0, 0, 2, "--epochs many: expected a whole number"},
     {"train good.npy --batch-size=1", 0, 0, 2, "--batch-size 1: expected a whole number from 2"},
     {"train good.npy --arch=resnet50", 0, 0, 2, "takes images"},
-    {"train good.npy --arch=resnet9", 0, 0, 2, "one of mlp, axon, conv"},
     {"train good.npy --max-time=soon", 0, 0, 2, "--max-time soon"},
     {"train good.npy --matrix=maybe", 0, 0, 2, "auto, on or off"},
     {"train good.npy --augmentation=imagenet --dry-run", 0, 0, 2, "imagenet"},

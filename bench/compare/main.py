@@ -9,7 +9,7 @@ import plot
 import report
 from measure import Selection
 
-AREAS = ("gemm", "barlow", "normalization", "conv", "train-mlp")
+AREAS = ("gemm", "barlow", "normalization", "conv", "resnet", "train-mlp")
 
 
 def parse():
