@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "formats/npy.h"
+#include "formats/safetensors.h"
 #include "support/files.h"
 #include "support/support.h"
 
@@ -118,8 +120,65 @@ START_TEST(weights_change_their_format)
     expect("train pairs.npy " SMALL "--seed=9 --optimizer=sgd --learning-rate=0 --init=one.pth --checkpoint-dir=other",
            0, "init: 8 of 16 arrays from one.pth");
     ck_assert(same_files("run/backbone.safetensors", "other/backbone.safetensors"));
+    expect("embed pairs.npy run -o one.npy", 0, "one.npy: 96 rows of 32 features");
+    expect("embed pairs.npy one.pth -o two.npy", 0, "two.npy: 96 rows of 32 features");
+    ck_assert(same_files("one.npy", "two.npy"));
     expect("convert " TEST_DATA "/weights/nested.legacy.pth nested.safetensors", 0, "nested.safetensors: 11 tensors");
     expect("convert run /proc/a.pth", 1, "/proc/a.pth");
+}
+END_TEST
+
+/* A model is built only after the file has shown that it is not much larger than that. */
+START_TEST(files_that_ask_for_large_models_are_refused)
+{
+    enum { WIDE = 1 << 20 };
+    static float numbers[WIDE];
+    gm_error error;
+    const gm_metadata metadata[] = {{"arch", "mlp"}, {"encoder_dim", "1"}, {"hidden_size", "1048576"}};
+    const gm_tensor wide[] = {{"encoder.0.weight", GM_TENSOR_F32, 2, {WIDE, 1}, numbers},
+                              {"encoder.3.weight", GM_TENSOR_F32, 2, {1, 1}, numbers}};
+    const gm_tensor narrow[] = {{"encoder.0.weight", GM_TENSOR_F32, 2, {1, 1}, numbers},
+                                {"encoder.3.weight", GM_TENSOR_F32, 2, {1, 1}, numbers}};
+    ck_assert_int_eq(gm_safetensors_write("wide.safetensors", 2, wide, 3, metadata, &error), GM_OK);
+    ck_assert_int_eq(gm_safetensors_write("narrow.safetensors", 2, narrow, 3, metadata, &error), GM_OK);
+    expect("embed pairs.npy " TEST_DATA "/weights/nested.zip.pth -o a.npy", 3, "no encoder that is known");
+    expect("embed pairs.npy wide.safetensors -o a.npy", 3, "no encoder that is known");
+    expect("embed pairs.npy narrow.safetensors -o a.npy", 3, "say something else than its tensors");
+}
+END_TEST
+
+/* The four files of MNIST, 8 x 8 noise. */
+static void put_images(const char *folder)
+{
+    static const char *const names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                        "t10k-labels-idx1-ubyte"};
+    unsigned char images[16 + 64 * ROWS] = {0, 0, 8, 3, 0, 0, 0, ROWS, 0, 0, 0, 8, 0, 0, 0, 8};
+    unsigned char labels[8 + ROWS] = {0, 0, 8, 1, 0, 0, 0, ROWS};
+    test_random random = test_random_create(2);
+    for (int i = 0; i < 64 * ROWS; i++)
+        images[16 + i] = (unsigned char)(255 * test_random_uniform(&random));
+    mkdir(folder, 0777);
+    for (int i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        test_write(path, i % 2 ? labels : images, i % 2 ? sizeof labels : sizeof images);
+    }
+}
+
+/* What PyTorch's file does not say, its tensors and the data tell. */
+START_TEST(encoders_of_images_are_told_by_their_tensors)
+{
+    static const char *const archs[] = {"conv", "resnet18"};
+    char words[256];
+    put_images("images");
+    snprintf(words, sizeof words, "train images " SMALL "--max-time=1s --arch=%s --checkpoint-dir=run", archs[_i]);
+    expect(words, 0, "");
+    expect("convert run run.pth", 0, "run.pth: ");
+    expect("embed images run -o one.npy", 0, "one.npy: 192 rows of 512 features");
+    expect("embed images run.pth -o two.npy", 0, "two.npy: 192 rows of 512 features");
+    ck_assert(same_files("one.npy", "two.npy"));
+    expect("embed pairs.npy run -o a.npy", 3, "takes images, not vectors");
+    expect("embed pairs.npy run.pth -o a.npy", 3, "takes images, not vectors");
 }
 END_TEST
 
@@ -145,6 +204,8 @@ int main(void)
     tcase_add_test(tests, features_are_written_in_the_order_of_the_data);
     tcase_add_test(tests, a_run_starts_from_given_weights);
     tcase_add_test(tests, weights_change_their_format);
+    tcase_add_test(tests, files_that_ask_for_large_models_are_refused);
+    tcase_add_loop_test(tests, encoders_of_images_are_told_by_their_tensors, 0, 2);
     tcase_add_test(tests, nothing_in_a_file_is_executed);
     return test_run(suite);
 }

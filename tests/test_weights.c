@@ -10,6 +10,7 @@
 #include "support/support.h"
 #include "train/checkpoint.h"
 #include "train/weights.h"
+#include "train/weights_arch.h"
 
 enum { MOST_ARRAYS = 400, MOST_NAME = 96, FORMATS = 2 };
 
@@ -241,6 +242,42 @@ START_TEST(other_names_and_shapes_are_refused)
 }
 END_TEST
 
+START_TEST(architectures_are_told_by_their_tensors)
+{
+    static const struct {
+        const char *list, *added;
+        bool known;
+        gm_arch arch;
+    } cases[] = {
+        {"resnet18", "fc.x", true, GM_ARCH_RESNET18},
+        {"resnet50", "fc.x", true, GM_ARCH_RESNET50},
+        {"resnet18", "model.module.backbone.layer3.5.conv1.weight", true, GM_ARCH_RESNET34},
+        {"resnet18", "model.module.backbone.layer3.6.conv1.weight", false, 0},
+        {"resnet50", "model.module.backbone.layer3.6.conv1.weight", false, 0},
+        {"resnet18", "model.module.backbone.layer1.0.conv3.weight", false, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static list stored;
+        gm_error error = {GM_OK, ""};
+        gm_model_options options = gm_model_default_options(0, 1);
+        stored.count = 0;
+        read_list(&stored, cases[i].list, "model.module.backbone.", true);
+        add_vector(&stored, cases[i].added, 1);
+        gm_tensor_file *file = write_file(&stored, 1);
+        const gm_status status = gm_weights_find_arch(file, &options, &error);
+        if (cases[i].known) {
+            ck_assert_msg(status == GM_OK, "case %zu: %s", i, error.message);
+            ck_assert_int_eq(options.arch, cases[i].arch);
+            ck_assert_int_eq(options.stem, GM_STEM_IMAGENET);
+            ck_assert_int_eq(options.channels, 3);
+        } else {
+            test_expect(status, &error, GM_BAD_DATA, "no encoder that is known");
+        }
+        gm_tensor_file_close(file);
+    }
+}
+END_TEST
+
 static gm_model *make_model(gm_context *context, uint64_t seed)
 {
     gm_model *model;
@@ -269,7 +306,7 @@ START_TEST(a_model_gets_what_another_one_had)
     options.hidden_size = 7;
     const char *path = test_path(&folder, "backbone.safetensors");
     ck_assert_int_eq(gm_backbone_save(one, &options, path, &error), GM_OK);
-    ck_assert_msg(gm_weights_load(two, path, &report, &error) == GM_OK, "%s", error.message);
+    ck_assert_msg(gm_weights_load(path, two, &report, &error) == GM_OK, "%s", error.message);
     ck_assert_int_eq(report.loaded + report.kept, count);
     ck_assert_int_gt(report.kept, 0);
     ck_assert_int_eq(report.unused, 0);
@@ -313,13 +350,14 @@ START_TEST(weights_that_are_not_finite_are_refused)
     gm_model *model = make_model(context, 1);
     gm_model_options options = gm_model_default_options(5, 4);
     gm_error error = {GM_OK, ""};
+    gm_weights_report report;
     options.hidden_size = 7;
     const char *path = test_path(&folder, "backbone.safetensors");
     gm_model_parameter(model, 3).value[2] = NAN;
     ck_assert_int_eq(gm_backbone_save(model, &options, path, &error), GM_OK);
-    test_expect(gm_weights_load(model, path, NULL, &error), &error, GM_BAD_DATA, "holds NaN or infinity");
+    test_expect(gm_weights_load(path, model, &report, &error), &error, GM_BAD_DATA, "holds NaN or infinity");
     ck_assert(strstr(error.message, gm_model_parameter(model, 3).name));
-    test_expect(gm_weights_load(model, test_path(&folder, "absent.pth"), NULL, &error), &error, GM_IO_ERROR,
+    test_expect(gm_weights_load(test_path(&folder, "absent.pth"), model, &report, &error), &error, GM_IO_ERROR,
                 "absent.pth");
     gm_model_destroy(model);
     gm_context_destroy(context);
@@ -355,6 +393,7 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, published_names_match);
     tcase_add_test(tests, other_names_and_shapes_are_refused);
+    tcase_add_test(tests, architectures_are_told_by_their_tensors);
     tcase_add_test(tests, a_model_gets_what_another_one_had);
     tcase_add_test(tests, all_real_types_become_float32);
     tcase_add_test(tests, weights_that_are_not_finite_are_refused);

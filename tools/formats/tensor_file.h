@@ -15,6 +15,9 @@ void gm_tensor_file_close(gm_tensor_file *file); /* NULL is allowed */
 
 const char *gm_tensor_file_path(const gm_tensor_file *file);
 
+/* The value of a metadata key of a safetensors file; NULL where there is none. */
+const char *gm_tensor_file_metadata(const gm_tensor_file *file, const char *key);
+
 /* .data is NULL. Names live as long as the file is open, and each is there once. */
 int64_t gm_tensor_file_count(const gm_tensor_file *file);
 gm_tensor gm_tensor_file_tensor(const gm_tensor_file *file, int64_t index);

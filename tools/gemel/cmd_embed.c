@@ -10,7 +10,9 @@ static const char doc[] =
     "Write the features that a run's encoder gives every sample to a .npy file: float32, one row a sample, in the "
     "order of "
     "the data."
-    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or a backbone.safetensors. The rows of a .npy stay in "
+    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or backbone.safetensors, or weights from elsewhere "
+    "(safetensors, or PyTorch's .pth) whose tensors are those of an architecture that gemel train has. The rows of a "
+    ".npy stay in "
     "its "
     "order; of images the training samples come first, then the test samples. Vectors are standardised as for "
     "training: on the run's own data by the rows that it trained on, else by all rows.";

@@ -3,7 +3,9 @@
 static const char doc[] =
     "Measure a run's features by a linear classifier and by nearest neighbours, with all labels and with few, beside "
     "the same protocols on the raw samples."
-    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or a backbone.safetensors. The encoder stays as it "
+    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or backbone.safetensors, or weights from elsewhere "
+    "(safetensors, or PyTorch's .pth) whose tensors are those of an architecture that gemel train has. The encoder "
+    "stays as it "
     "is; only the classifier is trained, by SGD with momentum 0.9 and a cosine schedule.";
 
 enum { KEY_EPOCHS = 0x4000, KEY_LR_CLASSIFIER, KEY_WEIGHT_DECAY, KEY_BATCH_SIZE, KEY_LABELS_PER_CLASS };

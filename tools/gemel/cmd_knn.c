@@ -3,7 +3,8 @@
 static const char doc[] =
     "Measure a run's features by a weighted vote of nearest neighbours among the training samples, beside the same "
     "vote on the raw samples."
-    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or a backbone.safetensors.";
+    "\vDATA is what gemel train takes. WEIGHTS is a run's folder or backbone.safetensors, or weights from elsewhere "
+    "(safetensors, or PyTorch's .pth) whose tensors are those of an architecture that gemel train has.";
 
 static error_t parse_knn(int key, char *argument, struct argp_state *state)
 {

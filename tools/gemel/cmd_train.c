@@ -304,7 +304,7 @@ static gm_status load_weights(const train_job *job, gm_error *error)
 {
     gm_weights_report report;
     const char *path = job->config.init;
-    const gm_status status = gm_weights_load(gm_trainer_model(job->trainer), path, &report, error);
+    const gm_status status = gm_weights_load(path, gm_trainer_model(job->trainer), &report, error);
     if (status == GM_OK && !job->arguments->common.quiet)
         printf("init: %d of %d arrays from %s; %lld of its tensors have no use\n", report.loaded,
                report.loaded + report.kept, path, (long long)report.unused);

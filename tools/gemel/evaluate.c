@@ -144,7 +144,8 @@ gm_status gm_evaluate_open(const gm_evaluate_arguments *a, gm_evaluate_inputs *i
     if (status == GM_OK)
         status = open_data(a, &inputs->dataset, error);
     if (status == GM_OK)
-        status = gm_backbone_load(inputs->context, a->weights, FEATURE_BATCH, &inputs->model, error);
+        status = gm_backbone_load(inputs->context, a->weights, inputs->dataset->height, inputs->dataset->width,
+                                  FEATURE_BATCH, &inputs->model, error);
     if (status == GM_OK && gm_model_input_size(inputs->model) != inputs->dataset->dim)
         status = gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld",
                               a->weights, (long long)gm_model_input_size(inputs->model), inputs->dataset->name,

@@ -7,8 +7,11 @@
 #include <sys/stat.h>
 
 #include "formats/safetensors.h"
+#include "formats/tensor_file.h"
 #include "support/file.h"
 #include "support/parse.h"
+#include "train/weights.h"
+#include "train/weights_arch.h"
 
 static const char encoder_prefix[] = "encoder.";
 
@@ -72,20 +75,20 @@ static bool read_stem(const char *name, gm_stem *stem)
 }
 
 /* Files of vectors' encoders may lack what belongs to images. */
-static bool read_encoder(const gm_safetensors *file, gm_model_options *options)
+static bool read_encoder(const gm_tensor_file *file, gm_model_options *options)
 {
-    const char *arch = gm_safetensors_metadata(file, "arch");
+    const char *arch = gm_tensor_file_metadata(file, "arch");
     if (!arch || gm_arch_from_name(arch, &options->arch) != GM_OK)
         return false;
     const bool images = gm_arch_takes_images(options->arch);
     for (int i = 0; i < NUMBERS; i++) {
         if (encoder_numbers[i].of_images && !images)
             continue;
-        const char *text = gm_safetensors_metadata(file, encoder_numbers[i].key);
+        const char *text = gm_tensor_file_metadata(file, encoder_numbers[i].key);
         if (!text || !gm_parse_int64(text, 1, INT32_MAX, (void *)((char *)options + encoder_numbers[i].offset)))
             return false;
     }
-    return !images || read_stem(gm_safetensors_metadata(file, "stem"), &options->stem);
+    return !images || read_stem(gm_tensor_file_metadata(file, "stem"), &options->stem);
 }
 
 gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const char *path, gm_error *error)
@@ -108,57 +111,70 @@ gm_status gm_backbone_save(const gm_model *model, const gm_model_options *option
     return status;
 }
 
-static gm_status read_options(const gm_safetensors *file, const char *path, int64_t batch, gm_model_options *options,
-                              gm_error *error)
+/* From the tensors; the metadata of a run's file must say the same, and how large the images are. */
+static gm_status read_options(const gm_tensor_file *file, gm_model_options *options, gm_error *error)
 {
-    *options = gm_model_default_options(0, batch);
-    options->training = false;
-    if (!read_encoder(file, options))
+    const char *path = gm_tensor_file_path(file);
+    const int64_t height = options->height, width = options->width;
+    gm_status status = gm_weights_find_arch(file, options, error);
+    if (status != GM_OK)
+        return status;
+    gm_model_options said = *options;
+    if (gm_tensor_file_metadata(file, "arch") &&
+        (!read_encoder(file, &said) || said.arch != options->arch || said.channels != options->channels ||
+         (!gm_arch_takes_images(said.arch) &&
+          (said.encoder_dim != options->encoder_dim || said.hidden_size != options->hidden_size))))
         return gm_error_set(error, GM_BAD_DATA,
-                            "%s: its metadata name no encoder (arch, encoder_dim, hidden_size); give "
-                            "the backbone.safetensors of a run",
+                            "%s: its metadata (arch, encoder_dim, hidden_size …) say something else than its tensors",
                             path);
+    if (gm_arch_takes_images(said.arch)) {
+        if (height == 0 || said.height != height || said.width != width)
+            return gm_error_set(error, GM_BAD_DATA, "%s: takes images%s", path,
+                                height == 0 ? ", not vectors" : " of another size");
+        said.encoder_dim = 0;
+        said.stem = options->stem;
+    }
+    *options = said;
+    options->training = false;
     return GM_OK;
 }
 
-gm_status gm_backbone_load(gm_context *context, const char *path, int64_t batch, gm_model **model, gm_error *error)
+static gm_status load_backbone(gm_context *context, gm_tensor_file *file, gm_model_options *options, gm_model **model,
+                               gm_error *error)
 {
-    *model = NULL;
-    gm_model *created = NULL;
-    gm_safetensors *file = NULL;
+    gm_weights_report report;
+    gm_status status = read_options(file, options, error);
+    if (status != GM_OK)
+        return status;
+    status = gm_model_create(context, options, model);
+    if (status != GM_OK)
+        return gm_error_set(error, status, "%s: cannot build its encoder: %s", gm_tensor_file_path(file),
+                            gm_status_string(status));
+    return gm_weights_read(file, *model, &report, error);
+}
+
+gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
+                           gm_model **model, gm_error *error)
+{
     char inside[4096];
     struct stat about;
+    gm_tensor_file *file;
+    gm_model_options options = gm_model_default_options(0, batch);
+    options.height = height;
+    options.width = width;
+    *model = NULL;
     if (!stat(path, &about) && S_ISDIR(about.st_mode)) {
         snprintf(inside, sizeof inside, "%s/backbone.safetensors", path);
         path = inside;
     }
-    gm_status status = gm_safetensors_open(path, &file, error);
-    if (status != GM_OK)
-        goto fail;
-    gm_model_options options;
-    status = read_options(file, path, batch, &options, error);
-    if (status != GM_OK)
-        goto fail;
-    status = gm_model_create(context, &options, &created);
+    gm_status status = gm_tensor_file_open(path, &file, error);
+    if (status == GM_OK)
+        status = load_backbone(context, file, &options, model, error);
+    gm_tensor_file_close(file);
     if (status != GM_OK) {
-        gm_error_set(error, status, "%s: cannot build its encoder: %s", path, gm_status_string(status));
-        goto fail;
+        gm_model_destroy(*model);
+        *model = NULL;
     }
-    for (int32_t i = 0; i < gm_model_parameter_count(created); i++) {
-        const gm_parameter parameter = gm_model_parameter(created, i);
-        if (!in_encoder(&parameter))
-            continue;
-        const gm_tensor tensor = as_tensor(&parameter);
-        status = gm_safetensors_read(file, &tensor, error);
-        if (status != GM_OK)
-            goto fail;
-    }
-    gm_safetensors_close(file);
-    *model = created;
-    return GM_OK;
-fail:
-    gm_safetensors_close(file);
-    gm_model_destroy(created);
     return status == GM_IO_ERROR ? GM_BAD_DATA : status;
 }
 

@@ -217,26 +217,35 @@ static gm_status read_array(gm_tensor_file *file, int64_t index, const gm_parame
     return status;
 }
 
-gm_status gm_weights_load(gm_model *model, const char *path, gm_weights_report *report, gm_error *error)
+gm_status gm_weights_read(gm_tensor_file *file, gm_model *model, gm_weights_report *report, gm_error *error)
 {
     const int32_t count = gm_model_parameter_count(model);
-    gm_weights_report ignored;
-    gm_tensor_file *file = NULL;
     gm_parameter *arrays = calloc((size_t)count + 1, sizeof *arrays);
     int64_t *index = calloc((size_t)count + 1, sizeof *index);
-    gm_status status = arrays && index ? gm_tensor_file_open(path, &file, error)
-                                       : gm_file_no_memory(error, path, (size_t)count * sizeof *arrays);
-    if (status != GM_OK)
+    gm_status status = GM_OUT_OF_MEMORY;
+    if (!arrays || !index) {
+        gm_file_no_memory(error, gm_tensor_file_path(file), (size_t)count * sizeof *arrays);
         goto fail;
+    }
     for (int32_t i = 0; i < count; i++)
         arrays[i] = gm_model_parameter(model, i);
-    status = gm_weights_match(file, count, arrays, index, report ? report : &ignored, error);
+    status = gm_weights_match(file, count, arrays, index, report, error);
     for (int32_t i = 0; i < count && status == GM_OK; i++)
         if (index[i] >= 0)
             status = read_array(file, index[i], &arrays[i], error);
 fail:
-    gm_tensor_file_close(file);
     free(arrays);
     free(index);
+    return status;
+}
+
+gm_status gm_weights_load(const char *path, gm_model *model, gm_weights_report *report, gm_error *error)
+{
+    gm_tensor_file *file;
+    gm_status status = gm_tensor_file_open(path, &file, error);
+    if (status != GM_OK)
+        return status;
+    status = gm_weights_read(file, model, report, error);
+    gm_tensor_file_close(file);
     return status;
 }

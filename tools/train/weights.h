@@ -30,7 +30,10 @@ gm_status gm_weights_match(const gm_tensor_file *file, int32_t count, const gm_p
 
 /* Matches the file with all arrays of a model and reads them, converted to float32. Errors: those of
  * gm_weights_match(), with the model as it was; GM_BAD_DATA (damaged; NaN or infinity), GM_IO_ERROR, GM_OUT_OF_MEMORY,
- * with the model in an unknown state. report: may be NULL. */
-gm_status gm_weights_load(gm_model *model, const char *path, gm_weights_report *report, gm_error *error);
+ * with the model in an unknown state. */
+gm_status gm_weights_read(gm_tensor_file *file, gm_model *model, gm_weights_report *report, gm_error *error);
+
+/* The same from the file of this path. */
+gm_status gm_weights_load(const char *path, gm_model *model, gm_weights_report *report, gm_error *error);
 
 #endif
