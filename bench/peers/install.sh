@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what Gemel is compared with: Debian's BLAS libraries, and from PyPI PyTorch and three more BLAS libraries (7 GB) into
+# Installs what Gemel is compared with: Debian's BLAS libraries, and from PyPI PyTorch, ONNX Runtime, OpenVINO and three more BLAS libraries (7 GB) into
 # a Python environment that is created when it is missing. Usage: bench/peers/install.sh DIR; without DIR, GEMEL_PEERS names it.
 set -eu
 dir=${1:-${GEMEL_PEERS:-}}
@@ -13,6 +13,6 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck disable=SC2086 # a list of names
 need_packages $peers_packages
 [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
-"$dir/bin/python" -m pip install -q torch torchvision numpy mkl scipy-openblas32
+"$dir/bin/python" -m pip install -q torch torchvision numpy mkl scipy-openblas32 onnx onnxruntime openvino
 # For AMD's BLAS, which travels inside; what the package depends on serves its Python side.
 "$dir/bin/python" -m pip install -q --no-deps aoclda

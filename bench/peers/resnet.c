@@ -1,87 +1,140 @@
-/* Times forward and backward calls, or inference, of a model of images with a projector of one layer. Requests: "WHAT
- * PASS ARCH STEM BATCH SIDE", WHAT being time (seconds), parameters (their number) or peak (most bytes of memory of the
- * process with one call, beyond what it had before), PASS train or infer, STEM imagenet or small. */
+/* Times the training step or the inference of a ResNet. Requests: "WHAT PHASE ARCH STEM BATCH SIDE", WHAT being time
+ * (seconds), peak (most bytes of memory of the process with one call, beyond what it had before) or value (a norm of
+ * the result), PHASE being train (encoder and projector, forward and backward from the mean of the squared outputs) or
+ * infer (the encoder's features), STEM imagenet or small. */
 #include "server.h"
 
 #include "support/operands.h"
 
 #include <gemel/model.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNELS = 3, OUT = 64 };
-
-typedef struct network {
+typedef struct resnet {
     char request[128];
     bool train;
-    int64_t batch, size;
+    int64_t batch, features, outputs;
     gm_context *context;
     gm_model *model;
-    float *x, *z;
+    float *x, *result, *gradient;
     size_t memory_before;
     double last;
-} network;
+} resnet;
 
-/* The gradient of sum z^2 / 2 is z. */
+static void check(const resnet *r, gm_status status)
+{
+    if (status != GM_OK)
+        server_fail("%s: %s", r->request, gm_status_string(status));
+}
+
 static void run(void *arg)
 {
-    network *n = arg;
-    gm_status status = n->train ? gm_model_forward_f32(n->model, 1, n->batch, n->x, n->size, n->z, OUT)
-                                : gm_model_infer_f32(n->model, n->batch, n->x, n->size, n->z, OUT);
-    if (status == GM_OK && n->train)
-        status = gm_model_backward_f32(n->model, n->z, OUT);
-    if (status != GM_OK)
-        server_fail("%s: %s", n->request, gm_status_string(status));
+    resnet *r = arg;
+    const int64_t inputs = gm_model_input_size(r->model), count = r->batch * r->outputs;
+    if (!r->train) {
+        check(r, gm_model_features_f32(r->model, r->batch, r->x, inputs, r->result, r->features));
+        return;
+    }
+    check(r, gm_model_forward_f32(r->model, 1, r->batch, r->x, inputs, r->result, r->outputs));
+    for (int64_t i = 0; i < count; i++)
+        r->gradient[i] = 2 * r->result[i] / (float)count;
+    check(r, gm_model_backward_f32(r->model, r->gradient, r->outputs));
 }
 
-static void release(network *n)
+static uint32_t seed_of(const char *name)
 {
-    gm_model_destroy(n->model);
-    gm_context_destroy(n->context);
-    free(n->x);
-    free(n->z);
-    *n = (network){0};
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 16777619u;
+    return hash;
 }
 
-static void prepare(network *n, const char *request)
+static bool ends(const char *name, const char *end)
 {
-    char pass[16], arch[16], stem[16];
-    const int64_t widths[] = {OUT};
-    int64_t side;
-    gm_model_options options;
-    release(n);
-    n->memory_before = server_resident();
-    if (sscanf(request, "%15s %15s %15s %ld %ld", pass, arch, stem, &n->batch, &side) != 5)
+    const size_t length = strlen(name), tail = strlen(end);
+    return length >= tail && !strcmp(name + length - tail, end);
+}
+
+/* Numbers that depend on the name alone, with which activations neither vanish nor explode. */
+static void fill(const gm_parameter *p)
+{
+    float *random = bench_floats(p->count, seed_of(p->name));
+    const bool shift = ends(p->name, "bias") || ends(p->name, "running_mean");
+    const float scale = p->dimensions > 1 ? sqrtf(6.0f / (float)(p->count / p->shape[0])) : shift ? 0.1f : 0.25f;
+    const float offset = p->dimensions > 1 || shift ? 0.0f : 1.0f;
+    for (int64_t i = 0; i < p->count; i++)
+        p->value[i] = offset + scale * random[i];
+    free(random);
+}
+
+static void release(resnet *r)
+{
+    gm_model_destroy(r->model);
+    gm_context_destroy(r->context);
+    free(r->x);
+    free(r->result);
+    free(r->gradient);
+    *r = (resnet){0};
+}
+
+static void prepare(resnet *r, const char *request)
+{
+    char phase[16], arch_name[16], stem[16];
+    long batch, side;
+    gm_arch arch;
+    release(r);
+    r->memory_before = server_resident();
+    if (sscanf(request, "%15s %15s %15s %ld %ld", phase, arch_name, stem, &batch, &side) != 5 ||
+        gm_arch_from_name(arch_name, &arch) != GM_OK || !gm_arch_takes_images(arch))
         server_fail("not a request: %s", request);
-    snprintf(n->request, sizeof n->request, "%s", request);
-    n->train = !strcmp(pass, "train");
-    options = gm_model_image_options(GM_ARCH_RESNET18, side, side, CHANNELS, n->batch);
+    snprintf(r->request, sizeof r->request, "%s", request);
+    r->train = !strcmp(phase, "train");
+    r->batch = batch;
+    r->context = bench_context(0, 0);
+    gm_model_options options = gm_model_image_options(arch, side, side, 3, batch);
     options.views = 1;
-    options.training = n->train;
+    options.training = r->train;
     options.stem = !strcmp(stem, "small") ? GM_STEM_SMALL : GM_STEM_IMAGENET;
-    options.projector = widths;
-    options.projector_layers = 1;
-    n->context = bench_context(0, 0);
-    if (gm_arch_from_name(arch, &options.arch) != GM_OK || gm_model_create(n->context, &options, &n->model) != GM_OK)
-        server_fail("not a network: %s", request);
-    n->size = gm_model_input_size(n->model);
-    n->x = bench_floats(n->batch * n->size, 1);
-    n->z = bench_floats(n->batch * OUT, 2);
+    check(r, gm_model_create(r->context, &options, &r->model));
+    for (int32_t i = 0; i < gm_model_parameter_count(r->model); i++) {
+        const gm_parameter p = gm_model_parameter(r->model, i);
+        fill(&p);
+    }
+    r->features = gm_model_feature_size(r->model);
+    r->outputs = gm_model_output_size(r->model);
+    const int64_t widest = r->features > r->outputs ? r->features : r->outputs;
+    r->x = bench_floats(batch * gm_model_input_size(r->model), 1);
+    r->result = bench_floats(batch * widest, 2);
+    r->gradient = bench_floats(batch * widest, 3);
 }
 
-static double parameters(const network *n)
+static double square(int64_t count, const float *x)
 {
-    int64_t count = 0;
-    for (int32_t i = 0; i < gm_model_parameter_count(n->model); i++)
-        if (!strstr(gm_model_parameter(n->model, i).name, "running"))
-            count += gm_model_parameter(n->model, i).count;
-    return (double)count;
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
+/* Of the features, or of all gradients. */
+static double norm(const resnet *r)
+{
+    if (!r->train)
+        return sqrt(square(r->batch * r->features, r->result));
+    double sum = 0;
+    for (int32_t i = 0; i < gm_model_parameter_count(r->model); i++) {
+        const gm_parameter p = gm_model_parameter(r->model, i);
+        if (p.gradient)
+            sum += square(p.count, p.gradient);
+    }
+    return sqrt(sum);
 }
 
 static double answer(const char *request)
 {
-    static network current;
+    static resnet current;
     char what[16];
     int rest = 0;
     if (sscanf(request, "%15s %n", what, &rest) != 1)
@@ -90,13 +143,12 @@ static double answer(const char *request)
         prepare(&current, request + rest);
     if (!strcmp(what, "time"))
         return server_time(run, &current, &current.last);
-    if (!strcmp(what, "parameters"))
-        return parameters(&current);
-    if (strcmp(what, "peak") != 0)
+    const bool peak = !strcmp(what, "peak");
+    if (!peak && strcmp(what, "value") != 0)
         server_fail("not a request: %s", request);
     server_reset_peak();
     run(&current);
-    return (double)(server_peak() - current.memory_before);
+    return peak ? (double)(server_peak() - current.memory_before) : norm(&current);
 }
 
 int main(int argc, char **argv)

@@ -1,43 +1,36 @@
-"""ResNets in PyTorch. Usage: resnet_torch.py nhwc|nchw, with the requests of resnet.c. It takes OMP_NUM_THREADS threads."""
+"""ResNets in PyTorch. Usage: resnet_torch.py nhwc|nchw [compiled], with the requests of resnet.c. It takes
+OMP_NUM_THREADS threads."""
 import sys
 
 import torch
-import torchvision
 
-from server_torch import floats, serve, status_bytes
+from resnet_model import images, model, norm
+from server_torch import serve, status_bytes
 
-CHANNELS, OUT = 3, 64
-LAYOUT = torch.channels_last if sys.argv[1] == "nhwc" else torch.contiguous_format
 BEFORE = status_bytes("VmRSS:")
+LAYOUT = torch.channels_last if sys.argv[1] == "nhwc" else torch.contiguous_format
 
 
-def prepare(which, arch, stem, batch, side):
-    network = getattr(torchvision.models, arch)(weights=None)
-    network.fc = torch.nn.Linear(network.fc.in_features, OUT, bias=False)
-    if stem == "small":
-        network.conv1, network.maxpool = torch.nn.Conv2d(CHANNELS, 64, 3, 1, 1, bias=False), torch.nn.Identity()
-    network = network.to(memory_format=LAYOUT).train(which == "train")
-    x = floats((int(batch), int(side), int(side), CHANNELS), 1).permute(0, 3, 1, 2).contiguous(memory_format=LAYOUT)
-
-    def train():
-        for p in network.parameters():
-            p.grad = None
-        z = network(x)
-        z.backward(z.detach())
-        return list(network.parameters())
+def prepare(phase, arch, stem, batch, side):
+    train = phase == "train"
+    net = model(arch, stem, train).to(memory_format=LAYOUT)
+    x = images(int(batch), int(side)).contiguous(memory_format=LAYOUT)
+    run = torch.compile(net) if "compiled" in sys.argv else net
 
     def infer():
         with torch.inference_mode():
-            network(x)
-        return list(network.parameters())
+            return (run(x),)
 
-    return train if which == "train" else infer
+    def step():
+        net.zero_grad(set_to_none=True)
+        run(x).square().mean().backward()
+        return [p.grad for p in net.parameters()]
+
+    return step if train else infer
 
 
-def value(what, *parameters):
-    if what == "parameters":
-        return sum(p.numel() for p in parameters)
-    return status_bytes("VmHWM:") - BEFORE
+def value(what, *results):
+    return status_bytes("VmHWM:") - BEFORE if what == "peak" else norm(r.detach() for r in results)
 
 
 serve(prepare, value)
