@@ -556,6 +556,13 @@ START_TEST(architectures_have_names)
     gm_arch arch;
     ck_assert_ptr_null(gm_arch_name(GM_ARCH_COUNT));
     ck_assert_int_eq(gm_arch_from_name("resnet9", &arch), GM_INVALID_ARGUMENT);
+    for (int i = 0; i < GM_STEM_COUNT; i++) {
+        gm_stem stem = GM_STEM_COUNT;
+        ck_assert_int_eq(gm_stem_from_name(gm_stem_name((gm_stem)i), &stem), GM_OK);
+        ck_assert_int_eq(stem, i);
+    }
+    ck_assert_ptr_null(gm_stem_name(GM_STEM_COUNT));
+    ck_assert_int_eq(gm_stem_from_name("7x7", &(gm_stem){GM_STEM_AUTO}), GM_INVALID_ARGUMENT);
     ck_assert_int_eq(gm_arch_from_name(NULL, &arch), GM_INVALID_ARGUMENT);
 }
 END_TEST

@@ -38,6 +38,10 @@ typedef enum gm_stem {
     GM_STEM_COUNT,
 } gm_stem;
 
+/* "auto", "imagenet", "small"; NULL for anything else. */
+GM_API const char *gm_stem_name(gm_stem stem);
+GM_API gm_status gm_stem_from_name(const char *name, gm_stem *stem);
+
 GM_API int64_t gm_default_hidden_size(void);    /* 512 */
 GM_API int64_t gm_default_projection_dim(void); /* 256 */
 GM_API float gm_default_lambda(void);           /* 0.005 */

@@ -6,6 +6,17 @@
 
 static const char *const arch_names[GM_ARCH_COUNT] = {"mlp", "axon", "conv", "resnet18", "resnet34", "resnet50"};
 
+static const char *const stem_names[GM_STEM_COUNT] = {"auto", "imagenet", "small"};
+
+/* The place of a name among `count`; -1 if it is none of them. */
+static int find_name(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; name && i < count; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}
+
 const char *gm_arch_name(gm_arch arch)
 {
     return (unsigned)arch < GM_ARCH_COUNT ? arch_names[arch] : NULL;
@@ -13,14 +24,25 @@ const char *gm_arch_name(gm_arch arch)
 
 gm_status gm_arch_from_name(const char *name, gm_arch *arch)
 {
-    if (!name || !arch)
+    const int found = find_name(arch_names, GM_ARCH_COUNT, name);
+    if (found < 0 || !arch)
         return GM_INVALID_ARGUMENT;
-    for (int i = 0; i < GM_ARCH_COUNT; i++)
-        if (strcmp(name, arch_names[i]) == 0) {
-            *arch = (gm_arch)i;
-            return GM_OK;
-        }
-    return GM_INVALID_ARGUMENT;
+    *arch = (gm_arch)found;
+    return GM_OK;
+}
+
+const char *gm_stem_name(gm_stem stem)
+{
+    return (unsigned)stem < GM_STEM_COUNT ? stem_names[stem] : NULL;
+}
+
+gm_status gm_stem_from_name(const char *name, gm_stem *stem)
+{
+    const int found = find_name(stem_names, GM_STEM_COUNT, name);
+    if (found < 0 || !stem)
+        return GM_INVALID_ARGUMENT;
+    *stem = (gm_stem)found;
+    return GM_OK;
 }
 
 int64_t gm_default_hidden_size(void)

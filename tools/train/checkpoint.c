@@ -43,8 +43,6 @@ static const encoder_number encoder_numbers[] = {
     {"channels", offsetof(gm_model_options, channels), true},
 };
 
-static const char *const stem_names[GM_STEM_COUNT] = {"auto", "imagenet", "small"};
-
 enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers, ENCODER_ENTRIES = NUMBERS + 2 };
 
 typedef struct encoder_text {
@@ -61,17 +59,7 @@ static void describe_encoder(const gm_model_options *options, encoder_text *text
         entries[i] = (gm_metadata){encoder_numbers[i].key, text->numbers[i]};
     }
     entries[NUMBERS] = (gm_metadata){"arch", gm_arch_name(options->arch)};
-    entries[NUMBERS + 1] = (gm_metadata){"stem", stem_names[options->stem]};
-}
-
-static bool read_stem(const char *name, gm_stem *stem)
-{
-    for (int i = 0; name && i < GM_STEM_COUNT; i++)
-        if (!strcmp(name, stem_names[i])) {
-            *stem = (gm_stem)i;
-            return true;
-        }
-    return false;
+    entries[NUMBERS + 1] = (gm_metadata){"stem", gm_stem_name(options->stem)};
 }
 
 /* Files of vectors' encoders may lack what belongs to images. */
@@ -88,7 +76,7 @@ static bool read_encoder(const gm_tensor_file *file, gm_model_options *options)
         if (!text || !gm_parse_int64(text, 1, INT32_MAX, (void *)((char *)options + encoder_numbers[i].offset)))
             return false;
     }
-    return !images || read_stem(gm_tensor_file_metadata(file, "stem"), &options->stem);
+    return !images || gm_stem_from_name(gm_tensor_file_metadata(file, "stem"), &options->stem) == GM_OK;
 }
 
 gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const char *path, gm_error *error)

@@ -12,6 +12,17 @@ static const char *arch_choice(int64_t value)
     return gm_arch_name((gm_arch)value);
 }
 
+static const char *stem_choice(int64_t value)
+{
+    return gm_stem_name((gm_stem)value);
+}
+
+static const char *no_or_yes(int64_t value)
+{
+    static const char *const names[] = {"no", "yes"};
+    return value == 0 || value == 1 ? names[value] : NULL;
+}
+
 static const char *optimizer_choice(int64_t value)
 {
     return gm_optimizer_name((gm_optimizer_kind)value);
@@ -39,6 +50,12 @@ static const gm_field fields[] = {
     {"projection-dim", GM_FIELD_INTEGER, FIELD(projection_dim), 1, 1 << 20, 0, "arch", "N", "Width of the embedding"},
     {"projector", GM_FIELD_WIDTHS, FIELD(projector), 1, 1 << 20, 0, "projection-dim", "A-B-C",
      "Widths of the projector's layers (not axon)"},
+    {"projector-bias", GM_FIELD_CHOICE, FIELD(projector_bias), 0, 0, no_or_yes, 0, "no|yes",
+     "Biases in the projector's layers (no; axon's has them always)"},
+    {"stem", GM_FIELD_CHOICE, FIELD(stem), 0, 0, stem_choice, 0, "NAME",
+     "How a ResNet begins: imagenet, small (3x3, no pooling) or auto, which is small up to 64 x 64 pixels (auto)"},
+    {"zero-init-residual", GM_FIELD_CHOICE, FIELD(zero_init_residual), 0, 0, no_or_yes, 0, "no|yes",
+     "Residual blocks of a ResNet start as the identity (yes)"},
     {"init", GM_FIELD_TEXT, FIELD(init), 0, 0, 0, 0, "FILE",
      "Weights to start from: a run's backbone.safetensors or a .pth file of PyTorch's"},
     {"normalization", GM_FIELD_CHOICE, FIELD(normalization), 0, 0, normalization_choice, 0, "NAME",

@@ -23,7 +23,9 @@ typedef struct gm_train_config {
     int64_t arch; /* gm_arch */
     int64_t hidden_size, projection_dim;
     gm_widths projector;
-    char init[GM_CONFIG_PATH]; /* weights to start from */
+    int64_t stem;                               /* gm_stem */
+    int64_t zero_init_residual, projector_bias; /* 0 or 1 */
+    char init[GM_CONFIG_PATH];                  /* weights to start from */
 
     int64_t normalization; /* gm_barlow_normalization */
     double eps, lambd, scale_loss;

@@ -165,6 +165,9 @@ gm_status gm_config_resolve(gm_train_config *config, gm_data_kind kind, gm_error
     gm_status status = resolve_projector(config, defaults->projection_dim, error);
     if (status != GM_OK)
         return status;
+    integer_default(config, "projector-bias", &config->projector_bias, 0);
+    integer_default(config, "stem", &config->stem, GM_STEM_AUTO);
+    integer_default(config, "zero-init-residual", &config->zero_init_residual, 1);
     integer_default(config, "normalization", &config->normalization, GM_BARLOW_BATCHNORM);
     real_default(config, "eps", &config->eps, find_arch(config->arch)->eps);
     real_default(config, "lambd", &config->lambd, find_arch(config->arch)->lambd);

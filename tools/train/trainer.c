@@ -73,7 +73,10 @@ static void set_options(gm_trainer *t)
         t->model_options.height = t->dataset->height;
         t->model_options.width = t->dataset->width;
         t->model_options.channels = t->dim / (t->dataset->height * t->dataset->width);
+        t->model_options.stem = (gm_stem)config->stem;
+        t->model_options.zero_init_residual = config->zero_init_residual;
     }
+    t->model_options.projector_bias = config->projector_bias && config->arch != GM_ARCH_AXON;
     if (config->projector.count > 0 && config->arch != GM_ARCH_AXON) {
         t->model_options.projector = config->projector.width;
         t->model_options.projector_layers = config->projector.count;
