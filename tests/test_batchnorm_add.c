@@ -317,6 +317,26 @@ START_TEST(the_line_is_the_normalisation)
 }
 END_TEST
 
+/* Of options that say they are nothing but their size, nothing else may be read: behind them is a guard page. */
+START_TEST(short_options_are_refused_unread)
+{
+    gm_context *context = test_context(GM_ISA_SCALAR, 1);
+    test_guard end = test_guard_create(sizeof(size_t) / sizeof(float));
+    const gm_batchnorm_options *options = (const void *)end.data;
+    float x[16] = {0}, y[16], z[16], w[4] = {0}, saved[12] = {0};
+    uint8_t mask[4] = {0};
+    memcpy(end.data, &(const size_t){sizeof(size_t)}, sizeof(size_t));
+    ck_assert_int_eq(
+        gm_batchnorm_add_forward_f32(context, 4, 4, x, 4, x, 4, w, w, options, NULL, NULL, saved, mask, y, 4),
+        GM_INVALID_ARGUMENT);
+    ck_assert_int_eq(
+        gm_batchnorm_add_backward_f32(context, 4, 4, x, 4, x, 4, mask, w, saved, options, y, 4, z, 4, NULL, NULL),
+        GM_INVALID_ARGUMENT);
+    test_guard_free(&end);
+    gm_context_destroy(context);
+}
+END_TEST
+
 START_TEST(bad_arguments_return_their_status)
 {
     gm_context *context = test_context(GM_ISA_SCALAR, 1), *bare = test_context_with_workspace(GM_ISA_SCALAR, 1, 1);
@@ -388,5 +408,6 @@ int main(void)
     tcase_add_test(tests, streamed_results_have_the_same_bits);
     tcase_add_loop_test(tests, the_line_is_the_normalisation, 0, SHAPES);
     tcase_add_test(tests, bad_arguments_return_their_status);
+    tcase_add_test(tests, short_options_are_refused_unread);
     return test_run(suite);
 }

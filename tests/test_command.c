@@ -157,6 +157,9 @@ static const struct {
     {"info", "GEMEL_THREADING", "serial", 0, "threads: 1 (from: serial)"},
     {"info", "GEMEL_THREADING", "fibres", 2, "GEMEL_THREADING=fibres: no such threading; available here: pool, "},
     {"info now", 0, 0, 2, "Too many arguments"},
+    {"bench resnet9", 0, 0, 2, "resnet9: nothing to time by that name"},
+    {"bench conv --size=2", 0, 0, 2, "cannot build conv for 64 images of 2 x 2"},
+    {"bench conv --size=8 --channels=1 --batch-size=2", 0, 0, 0, "\n  convolution        3 "},
     {"train --help", 0, 0, 0, "Defaults by data"},
     {"train", 0, 0, 2, "gemel train fashion-mnist"},
     {"train good.npy --frobnicate", 0, 0, 2, "unrecognized option"},
@@ -252,7 +255,7 @@ static void train_into(const char *folder, const char *words)
 START_TEST(runs_repeat_bit_for_bit)
 {
     static const char *const runs[] = {"good.npy --arch=axon", "good.npy --arch=mlp --optimizer=lars",
-                                       "images --arch=mlp", "images --arch=axon --optimizer=sgd", "images --arch=conv"};
+                                       "images --arch=conv", "images --arch=axon --optimizer=sgd"};
     char words[512];
     enter();
     snprintf(words, sizeof words, "%s " SMALL " --epochs=3 --seed=5 --threads=1", runs[_i]);
@@ -493,9 +496,7 @@ START_TEST(signals_save_and_stop)
 }
 END_TEST
 
-/* Stopped again and again wherever the time runs out, resumed with another number of threads: the same bytes at the
- * end.
- */
+/* Stopped wherever the time runs out, resumed with another number of threads: the same bytes at the end. */
 START_TEST(a_resumed_run_ends_as_if_never_stopped)
 {
     static const char *const runs[] = {"good.npy --arch=axon --optimizer=adam", "images --arch=mlp --optimizer=lars"};
@@ -580,7 +581,7 @@ int main(void)
     Suite *suite = suite_create("command");
     TCase *tests = tcase_create("command");
     tcase_add_loop_test(tests, usage_and_bad_input, 0, sizeof usage_cases / sizeof *usage_cases);
-    tcase_add_loop_test(tests, runs_repeat_bit_for_bit, 0, 5);
+    tcase_add_loop_test(tests, runs_repeat_bit_for_bit, 0, 4);
     tcase_add_test(tests, a_run_leaves_its_files);
     tcase_add_test(tests, a_run_is_measured_beside_its_pixels);
     tcase_add_test(tests, vectors_without_labels_get_a_report);

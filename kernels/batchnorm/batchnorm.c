@@ -513,6 +513,8 @@ gm_status gm_batchnorm_add_backward_f32(gm_context *context, int64_t rows, int64
     const gm_batchnorm_options defaults = gm_batchnorm_default_options();
     if (!options)
         options = &defaults;
+    if (!gm_options_valid(options->size, sizeof *options))
+        return GM_INVALID_ARGUMENT;
     struct gm_batchnorm_block all = {.rows = rows,
                                      .cols = cols,
                                      .x = x,

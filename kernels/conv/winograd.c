@@ -45,6 +45,21 @@ struct gm_winograd_source gm_winograd_source(const struct gm_winograd *w, const 
     };
 }
 
+/* The first row that no strip before it reads, with two below the tiles. */
+static int64_t first_pixel(const struct gm_winograd *w, const struct gm_winograd_pixels *p, int64_t strip)
+{
+    const int64_t in_image = strip % w->image_strips, row = in_image ? in_image * w->outputs + 1 : 0;
+    return (strip / w->image_strips * p->height + gm_min_i64(row, p->height)) * p->width;
+}
+
+void gm_winograd_ask(const struct gm_winograd *w, const struct gm_winograd_pixels *p, int64_t first, int64_t last)
+{
+    const int64_t line = GM_CACHE_LINE / (int64_t)sizeof(float), end = first_pixel(w, p, last);
+    for (int64_t i = first_pixel(w, p, first); i < end; i++)
+        for (int64_t j = 0; j < p->channels; j += line)
+            __builtin_prefetch(p->data + i * p->ld + j, 0, 3);
+}
+
 /* Packed weights: for each panel of filters, for each block of k, for each position, a panel as pack_b() leaves it. */
 static int64_t panel_width(const struct gm_gemm_kernels *gemm, int64_t filters, int64_t filter)
 {
@@ -56,8 +71,13 @@ static int64_t depth_blocks(const struct gm_gemm_kernels *gemm, int64_t channels
     return gm_ceil_div(channels, gemm->depth);
 }
 
-/* Tiles of a block, about: their transforms stay in a second-level cache. */
-enum { BLOCK_TILES = 28 };
+/* Tiles of a block, about: few enough for their transforms to stay in a second-level cache, but more where channels and
+ * weights are many, since each block reads all weights. */
+static int64_t block_tiles(const struct gm_winograd *w)
+{
+    enum { LEAST = 28, MOST = 64, CHANNELS_A_TILE = 8 };
+    return gm_min_i64(gm_max_i64(LEAST, w->channels / CHANNELS_A_TILE), MOST);
+}
 
 /* Panels of a chunk at least, so that transforming the patches for each again costs little, and chunks a thread. */
 enum { PART_PANELS = 4, CHUNKS_A_THREAD = 4 };
@@ -73,7 +93,7 @@ static struct cut make_cut(const gm_context *context, const struct gm_winograd *
 {
     const struct gm_gemm_kernels *gemm = context->kernels.gemm;
     const int64_t group_strips = w->strips / w->groups, panels = gm_ceil_div(w->filters, gemm->nr);
-    struct cut cut = {.group_blocks = gm_ceil_div(group_strips, gm_max_i64(1, BLOCK_TILES / w->across))};
+    struct cut cut = {.group_blocks = gm_ceil_div(group_strips, gm_max_i64(1, block_tiles(w) / w->across))};
     cut.blocks = w->groups * cut.group_blocks;
     cut.block_tiles = gm_ceil_div(group_strips, cut.group_blocks) * w->across;
     const int64_t wanted = gm_ceil_div(context->threads * CHUNKS_A_THREAD, cut.blocks);
@@ -117,9 +137,12 @@ static struct block block_at(const struct gm_winograd *w, const struct cut *cut,
 static void transform_block(const struct job *job, const struct block *block, float *v)
 {
     const struct gm_winograd *w = job->w;
+    const struct gm_conv_source *source = &job->call->source;
+    const struct gm_winograd_pixels pixels = {source->x, w->height, w->width, source->ldx, w->channels};
     const int64_t m = w->outputs;
+    gm_winograd_ask(w, &pixels, block->first, block->last);
     for (int64_t s = block->first; s < block->last; s++) {
-        const struct gm_winograd_source x = gm_winograd_source(w, &job->call->source, s / w->image_strips);
+        const struct gm_winograd_source x = gm_winograd_source(w, source, s / w->image_strips);
         const int64_t row = s % w->image_strips * m - w->padding;
         for (int64_t t = 0; t < w->across; t++, v += job->cut->ldv)
             job->kernels->input(m, &x, row, t * m - w->padding, 0, w->channels, v, job->cut->v_stride);
@@ -337,9 +360,7 @@ static void pack_panel(void *arg, int64_t panel, int worker)
         for (int64_t k = 0; k < depth; k += PACK_CHANNELS) {
             const int64_t count = gm_min_i64(PACK_CHANNELS, depth - k);
             bring_taps(p, filter, first + k, count, taps);
-            for (int64_t c = 0; c < count; c++)
-                p->kernels->weights(w->outputs, taps + c * TAPS * width + first_tap, tap, width,
-                                    block + (k + c) * width, depth * width);
+            p->kernels->weights(w->outputs, taps + first_tap, tap, count, width, block + k * width, depth * width);
         }
         block += w->positions * depth * width;
     }

@@ -47,8 +47,11 @@ struct gm_winograd_kernels {
     void (*output)(int64_t outputs, const float *s, int64_t stride, int64_t count, const struct gm_winograd_target *y,
                    int64_t row, int64_t col, int64_t channel);
 
-    /* G g G^T of nine taps that lie `tap` floats apart, for `count` channels, a multiple of the vector. */
-    void (*weights)(int64_t outputs, const float *g, int64_t tap, int64_t count, float *u, int64_t stride);
+    /* G g G^T of `channels` times `width` weights, a multiple of the vector: channel c begins 9 |tap| c floats after g,
+     * its taps lie `tap` floats apart, and it goes to u + c width. u is aligned to 64 bytes and goes past the caches
+     * where a vector is a line. */
+    void (*weights)(int64_t outputs, const float *g, int64_t tap, int64_t channels, int64_t width, float *u,
+                    int64_t stride);
 
     /* G^T s G of `count` sums s; dw[9 i + t] is tap t of sum i. */
     void (*gradient)(int64_t outputs, const float *s, int64_t stride, int64_t count, float *dw);
@@ -66,9 +69,19 @@ struct gm_winograd {
 
 struct gm_winograd gm_winograd_make(const gm_conv_plan *plan, gm_conv_pass pass, int64_t outputs);
 
+/* Images as they lie in memory, and how many channels of them are read. */
+struct gm_winograd_pixels {
+    const float *data;
+    int64_t height, width, ld, channels;
+};
+
 /* An image as it is read. */
 struct gm_winograd_source gm_winograd_source(const struct gm_winograd *w, const struct gm_conv_source *x,
                                              int64_t image);
+
+/* Asks for the pixels of strips [first, last) in the order of memory: the rows of a patch are too short for the
+ * hardware to foresee, and waiting for their lines takes several times as long as the transforms. */
+void gm_winograd_ask(const struct gm_winograd *w, const struct gm_winograd_pixels *pixels, int64_t first, int64_t last);
 
 /* The weight gradient, with the workspace that it takes. */
 gm_status gm_winograd_gradient_run(gm_context *context, const struct gm_conv_call *call, int64_t outputs);

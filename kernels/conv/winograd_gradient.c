@@ -69,10 +69,17 @@ static void transform_strips(const struct job *job, const struct task *task, int
     const struct cut *cut = job->cut;
     const struct gm_conv_call *call = job->call;
     const int64_t m = w->outputs, nr = job->gemm->nr, tiles = (last - first) * w->across;
+    const struct gm_conv_source *source = &call->source;
+    const struct gm_winograd_pixels x_pixels = {source->x + task->channel, w->height, w->width, source->ldx,
+                                                task->channels};
+    const struct gm_winograd_pixels dy_pixels = {call->dy + task->filter, w->out_height, w->out_width, call->lddy,
+                                                 task->filters};
+    gm_winograd_ask(w, &x_pixels, first, last);
+    gm_winograd_ask(w, &dy_pixels, first, last);
     float *d = task->d;
     for (int64_t s = first, tile = 0; s < last; s++) {
         const int64_t image = s / w->image_strips, row = s % w->image_strips * m;
-        const struct gm_winograd_source x = gm_winograd_source(w, &call->source, image);
+        const struct gm_winograd_source x = gm_winograd_source(w, source, image);
         const struct gm_winograd_source dy = {
             .data = call->dy + image * w->out_height * w->out_width * call->lddy,
             .height = w->out_height,

@@ -107,7 +107,7 @@ typedef void (*winograd_map)(const vec *in, vec *out);
 
 /* Floats from one vector of x and y to the next below and beside it. */
 struct winograd_strides {
-    int64_t x_row, x_col, y_row, y_col;
+    int64_t x_row, x_col, y_row, y_col, ahead;
 };
 
 /* The loops over columns and rows stay loops: unrolled, their addresses alone would not fit into the registers. */
@@ -117,7 +117,7 @@ struct winograd_strides {
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
-WALK_INLINE void transform_patch(winograd_map map, int in, int out, const float *x, float *y,
+WALK_INLINE void transform_patch(winograd_map map, int in, int out, bool stream, const float *x, float *y,
                                  const struct winograd_strides *s)
 {
     vec half[GM_WINOGRAD_PATCH * GM_WINOGRAD_PATCH], from[GM_WINOGRAD_PATCH], to[GM_WINOGRAD_PATCH];
@@ -135,7 +135,9 @@ WALK_INLINE void transform_patch(winograd_map map, int in, int out, const float 
             from[c] = half[r * GM_WINOGRAD_PATCH + c];
         map(from, to);
         for (int c = 0; c < out; c++)
-            vec_store(y + c * s->y_col, to[c]);
+            walk_put(y + c * s->y_col, to[c], VEC_LANES, stream);
+        for (int c = 0; c < out && !stream; c++)
+            __builtin_prefetch(y + c * s->y_col + s->ahead, 1, 3);
     }
 }
 
@@ -145,22 +147,25 @@ struct winograd_transform {
     void (*patch)(const float *x, float *y, const struct winograd_strides *s);
 };
 
-#define TRANSFORM(name, in, out)                                                                                       \
+/* Weights are read much later; a line that is written in parts is no stream. */
+enum { WHOLE_LINES = sizeof(vec) == 64 };
+
+#define TRANSFORM(name, in, out, stream)                                                                               \
     static __attribute__((noinline)) void name##_patch(const float *x, float *y, const struct winograd_strides *s)     \
     {                                                                                                                  \
-        transform_patch(name, in, out, x, y, s);                                                                       \
+        transform_patch(name, in, out, stream, x, y, s);                                                               \
     }                                                                                                                  \
     static const struct winograd_transform name##_transform = {in, out, name##_patch};
-TRANSFORM(input_4, 6, 6)
-TRANSFORM(input_2, 4, 4)
-TRANSFORM(spread_4, 4, 6)
-TRANSFORM(spread_2, 2, 4)
-TRANSFORM(output_4, 6, 4)
-TRANSFORM(output_2, 4, 2)
-TRANSFORM(weights_4, 3, 6)
-TRANSFORM(weights_2, 3, 4)
-TRANSFORM(gradient_4, 6, 3)
-TRANSFORM(gradient_2, 4, 3)
+TRANSFORM(input_4, 6, 6, false)
+TRANSFORM(input_2, 4, 4, false)
+TRANSFORM(spread_4, 4, 6, false)
+TRANSFORM(spread_2, 2, 4, false)
+TRANSFORM(output_4, 6, 4, false)
+TRANSFORM(output_2, 4, 2, false)
+TRANSFORM(weights_4, 3, 6, WHOLE_LINES)
+TRANSFORM(weights_2, 3, 4, WHOLE_LINES)
+TRANSFORM(gradient_4, 6, 3, false)
+TRANSFORM(gradient_2, 4, 3, false)
 
 enum { PATCH_FLOATS = GM_WINOGRAD_POSITIONS * VEC_LANES };
 
@@ -195,8 +200,8 @@ static __attribute__((noinline)) void transform_image(const struct winograd_tran
                                                       int64_t channel, int64_t count, float *v, int64_t stride)
 {
     const bool inside = is_inside(x->height, x->width, f->in, row, col) && !x->scale && !x->relu;
-    const struct winograd_strides in_place = {x->width * x->ld, x->ld, f->out * stride, stride};
-    const struct winograd_strides gathered = {f->in * VEC_LANES, VEC_LANES, f->out * stride, stride};
+    const struct winograd_strides in_place = {x->width * x->ld, x->ld, f->out * stride, stride, 0};
+    const struct winograd_strides gathered = {f->in * VEC_LANES, VEC_LANES, f->out * stride, stride, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         if (inside && i + VEC_LANES <= count) {
             f->patch(x->data + (row * x->width + col) * x->ld + channel + i, v + i, &in_place);
@@ -246,8 +251,8 @@ static void winograd_output(int64_t outputs, const float *s, int64_t stride, int
     const struct winograd_transform *f = outputs == 4 ? &output_4_transform : &output_2_transform;
     const bool plain = !y->bias && !y->residual && !y->relu && y->beta == 0.0f;
     const bool inside = is_inside(y->height, y->width, outputs, row, col) && plain;
-    const struct winograd_strides in_place = {f->in * stride, stride, y->width * y->ld, y->ld};
-    const struct winograd_strides apart = {f->in * stride, stride, outputs * VEC_LANES, VEC_LANES};
+    const struct winograd_strides in_place = {f->in * stride, stride, y->width * y->ld, y->ld, f->out * y->ld};
+    const struct winograd_strides apart = {f->in * stride, stride, outputs * VEC_LANES, VEC_LANES, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         if (inside && i + VEC_LANES <= count) {
             f->patch(s + i, y->data + (row * y->width + col) * y->ld + channel + i, &in_place);
@@ -259,19 +264,22 @@ static void winograd_output(int64_t outputs, const float *s, int64_t stride, int
     }
 }
 
-static void winograd_weights(int64_t outputs, const float *g, int64_t tap, int64_t count, float *u, int64_t stride)
+static void winograd_weights(int64_t outputs, const float *g, int64_t tap, int64_t channels, int64_t width, float *u,
+                             int64_t stride)
 {
     const struct winograd_transform *f = outputs == 4 ? &weights_4_transform : &weights_2_transform;
-    const struct winograd_strides strides = {3 * tap, tap, f->out * stride, stride};
-    for (int64_t i = 0; i < count; i += VEC_LANES)
-        f->patch(g + i, u + i, &strides);
+    const struct winograd_strides strides = {3 * tap, tap, f->out * stride, stride, 0};
+    for (int64_t c = 0; c < channels; c++, g += 9 * width, u += width)
+        for (int64_t i = 0; i < width; i += VEC_LANES)
+            f->patch(g + i, u + i, &strides);
+    vec_stream_end();
 }
 
 static void winograd_gradient(int64_t outputs, const float *s, int64_t stride, int64_t count, float *dw)
 {
     enum { TAPS = 9 };
     const struct winograd_transform *f = outputs == 4 ? &gradient_4_transform : &gradient_2_transform;
-    const struct winograd_strides strides = {f->in * stride, stride, 3 * VEC_LANES, VEC_LANES};
+    const struct winograd_strides strides = {f->in * stride, stride, 3 * VEC_LANES, VEC_LANES, 0};
     for (int64_t i = 0; i < count; i += VEC_LANES) {
         float taps[TAPS * VEC_LANES];
         f->patch(s + i, taps, &strides);

@@ -2,32 +2,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <gemel/barlow.h>
 
+#include "bench_model.h"
 #include "command.h"
+#include "nn/timing.h"
 #include "support/parse.h"
 #include "support/random.h"
 #include "train/matrix_loss.h"
 
 static const char doc[] = "Time what the kernels save on this machine.\v"
                           "loss compares the Barlow Twins loss and its gradients with and without the "
-                          "cross-correlation matrix in memory.\n";
+                          "cross-correlation matrix in memory. conv, resnet18, resnet34 and resnet50 time a training "
+                          "step and inference of that model, layer kind by layer kind.\n";
 
-enum { KEY_BATCH_SIZE = 1, KEY_DIM };
+enum { KEY_BATCH_SIZE = 1, KEY_DIM, KEY_SIZE, KEY_CHANNELS, KEY_EXACT };
 
 static const struct argp_option options[] = {
-    {"batch-size", KEY_BATCH_SIZE, "N", 0, "Rows of each view (256)", 0},
+    {"batch-size", KEY_BATCH_SIZE, "N", 0, "Rows of each view (256), or images (64)", 0},
     {"dim", KEY_DIM, "D", 0, "Columns: the width of the embedding (8192)", 0},
+    {"size", KEY_SIZE, "PIXELS", 0, "Height and width of the images (32)", 0},
+    {"channels", KEY_CHANNELS, "N", 0, "Channels of the images (3)", 0},
+    {"exact", KEY_EXACT, 0, 0, "Convolutions by their definition alone, without Winograd's algorithm", 0},
     {0},
 };
 
 typedef struct bench_arguments {
     gm_common_options common;
-    int64_t n, d;
-    bool loss;
+    int64_t n, d; /* n: 0 unless given */
+    bool loss, model;
+    bench_model_options images;
 } bench_arguments;
+
+static void set_size(const char *flag, const char *text, int64_t least, int64_t *value, struct argp_state *state)
+{
+    if (!gm_parse_int64(text, least, 1 << 20, value))
+        argp_error(state, "--%s %s: expected a number from %d to %d", flag, text, (int)least, 1 << 20);
+}
+
+static void set_subject(const char *name, bench_arguments *a, struct argp_state *state)
+{
+    a->loss = !strcmp(name, "loss");
+    a->model = gm_arch_from_name(name, &a->images.arch) == GM_OK && gm_arch_takes_images(a->images.arch);
+    if (!a->loss && !a->model)
+        argp_error(state, "%s: nothing to time by that name; there are: loss, conv, resnet18, resnet34, resnet50",
+                   name);
+}
 
 static error_t parse_bench(int key, char *argument, struct argp_state *state)
 {
@@ -37,21 +58,26 @@ static error_t parse_bench(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = &a->common;
         return 0;
     case KEY_BATCH_SIZE:
-        if (!gm_parse_int64(argument, 2, 1 << 20, &a->n))
-            argp_error(state, "--batch-size %s: expected a number from 2 to %d", argument, 1 << 20);
+        set_size("batch-size", argument, 2, &a->n, state);
         return 0;
     case KEY_DIM:
-        if (!gm_parse_int64(argument, 1, 1 << 20, &a->d))
-            argp_error(state, "--dim %s: expected a number from 1 to %d", argument, 1 << 20);
+        set_size("dim", argument, 1, &a->d, state);
+        return 0;
+    case KEY_SIZE:
+        set_size("size", argument, 1, &a->images.size, state);
+        return 0;
+    case KEY_CHANNELS:
+        set_size("channels", argument, 1, &a->images.channels, state);
+        return 0;
+    case KEY_EXACT:
+        a->images.exact = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (strcmp(argument, "loss") != 0)
-            argp_error(state, "%s: nothing to time by that name; there is: loss", argument);
-        a->loss = true;
+        set_subject(argument, a, state);
         return 0;
     case ARGP_KEY_END:
-        if (!a->loss)
-            argp_error(state, "time what? There is: loss");
+        if (!a->loss && !a->model)
+            argp_error(state, "time what? There are: loss, conv, resnet18, resnet34, resnet50");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -81,13 +107,6 @@ static gm_status run_with_matrix(struct comparison *c, gm_error *error)
                               error);
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static int ascending(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -103,9 +122,9 @@ static gm_status time_calls(gm_status (*call)(struct comparison *, gm_error *), 
     double rounds[ROUNDS];
     gm_status status = call(c, error);
     for (int i = 0; i < ROUNDS && status == GM_OK; i++) {
-        const double start = seconds_now();
+        const double start = gm_seconds_now();
         status = call(c, error);
-        rounds[i] = seconds_now() - start;
+        rounds[i] = gm_seconds_now() - start;
     }
     if (status == GM_OK) {
         qsort(rounds, ROUNDS, sizeof *rounds, ascending);
@@ -210,14 +229,16 @@ end:
 gm_status gm_command_bench(int argc, char **argv, gm_error *error)
 {
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
-    const struct argp parser = {options, parse_bench, "loss", doc, children, 0, 0};
-    bench_arguments arguments = {.common = gm_common_defaults(), .n = 256, .d = 8192};
+    const struct argp parser = {options, parse_bench, "loss|ARCH", doc, children, 0, 0};
+    bench_arguments arguments = {.common = gm_common_defaults(), .d = 8192, .images = {.size = 32, .channels = 3}};
     argp_parse(&parser, argc, argv, 0, 0, &arguments);
 
     gm_context *context = NULL;
     gm_status status = gm_command_context(&arguments.common, &context, error);
+    arguments.images.batch = arguments.n ? arguments.n : 64;
     if (status == GM_OK)
-        status = compare_losses(context, arguments.n, arguments.d, error);
+        status = arguments.model ? bench_model_run(context, &arguments.images, error)
+                                 : compare_losses(context, arguments.n ? arguments.n : 256, arguments.d, error);
     gm_context_destroy(context);
     return status;
 }

@@ -2,7 +2,7 @@
 #ifndef GEMEL_MODEL_INTERNAL_H
 #define GEMEL_MODEL_INTERNAL_H
 
-#include "nn/network.h"
+#include "nn/timing.h"
 
 /* What the layers read and write in training or in inference; arrays of one a layer. */
 typedef struct gm_arena {
@@ -27,7 +27,8 @@ struct gm_model {
     gm_conv_packed *packed;      /* packed weights of one convolution, grown to what the plans need */
     size_t packed_size;
 
-    bool pending; /* a forward call waits for its backward call */
+    bool pending;              /* a forward call waits for its backward call */
+    gm_layer_seconds *seconds; /* of each layer, NULL unless somebody asks */
 };
 
 /* Provides the memory and points the parameters and the arenas into it; parameters and gradients are zero. images and

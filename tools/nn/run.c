@@ -9,6 +9,11 @@ static bool failed(gm_status status, gm_status *result)
     return status != GM_OK && status != GM_NOT_FINITE;
 }
 
+static double start_of(const gm_model *model)
+{
+    return model->seconds ? gm_seconds_now() : 0;
+}
+
 /* The caller's side of a forward call through the first `layers` layers. */
 struct call {
     int32_t layers;
@@ -67,8 +72,11 @@ static gm_status run_forward(gm_model *model, gm_arena *arena, const struct call
     for (int32_t i = 0; i < call->layers; i++) {
         const gm_layer *layer = &model->network.layers[i];
         const gm_pass *pass = set_pass(model, arena, call, i);
+        const double start = start_of(model);
         const gm_status status = arena->training ? gm_layer_forward(model->context, layer, pass)
                                                  : gm_layer_infer(model->context, layer, pass);
+        if (model->seconds)
+            model->seconds[i].forward += gm_seconds_now() - start;
         if (failed(status, &result))
             return result;
     }
@@ -139,7 +147,11 @@ gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz)
             .add = written_before(network, layer->x, i),
             .dresidual = gradient_of(network, &model->trained, &last, layer->residual).data,
         };
-        if (failed(gm_layer_backward(model->context, layer, &model->trained.passes[i], &gradients), &result))
+        const double start = start_of(model);
+        const gm_status status = gm_layer_backward(model->context, layer, &model->trained.passes[i], &gradients);
+        if (model->seconds)
+            model->seconds[i].backward += gm_seconds_now() - start;
+        if (failed(status, &result))
             return result;
     }
     return result;
