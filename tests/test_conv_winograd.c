@@ -12,7 +12,7 @@ static const conv_case cases[] = {
     {2, 1, 1, 3, 2, 3, 3, 1, 1, 1, 0},     {1, 5, 7, 3, 5, 3, 3, 1, 1, 1, 1},
     {2, 3, 3, 20, 7, 3, 3, 1, 0, 2, 0},    {2, 5, 7, 33, 40, 3, 3, 1, 2, 1, 3},
     {4, 9, 8, 16, 32, 3, 3, 1, 1, 2, 0},   {1, 33, 33, 24, 17, 3, 3, 1, 1, 1, 0},
-    {6, 14, 14, 70, 35, 3, 3, 1, 1, 3, 1}, {12, 7, 7, 130, 150, 3, 3, 1, 1, 2, 0},
+    {6, 14, 14, 70, 35, 3, 3, 1, 1, 3, 1}, {4, 7, 7, 130, 150, 3, 3, 1, 1, 2, 0},
     {1, 3, 130, 9, 9, 3, 3, 1, 1, 1, 0},   {1, 12, 12, 512, 40, 3, 3, 1, 1, 1, 0},
     {2, 10, 9, 40, 512, 3, 3, 1, 0, 1, 0},
 };
@@ -169,8 +169,7 @@ START_TEST(small_integers_are_exact_with_tiles_of_2x2)
 }
 END_TEST
 
-/* Positive x and weights, where nothing cancels: 64 channels 7.5e-7, 512 channels 1.8e-6 was measured with normal ones.
- */
+/* 512 channels: 2.1e-6 was measured, a loop in float has 1.2e-6. */
 START_TEST(errors_grow_slowly_with_the_channels)
 {
     static const conv_case deep = {1, 8, 8, 512, 64, 3, 3, 1, 1, 1, 0};

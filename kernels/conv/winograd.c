@@ -3,6 +3,7 @@
  * waits for nobody; what it transforms stays in the caches of its core. */
 #include "conv/winograd.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "column_stats/column_stats.h"
@@ -354,6 +355,7 @@ static void pack_panel(void *arg, int64_t panel, int worker)
     const int64_t tap = p->back ? -width : width, first_tap = p->back ? (TAPS - 1) * width : 0;
     float taps[PACK_CHANNELS * TAPS * MOST_WIDTH + SLACK];
     float *block = p->packed + filter * w->positions * w->channels;
+    assert(width <= MOST_WIDTH && p->gemm->slack <= SLACK);
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t first = gm_gemm_share(w->channels, blocks, i);
         const int64_t depth = gm_gemm_share(w->channels, blocks, i + 1) - first;

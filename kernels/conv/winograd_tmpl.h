@@ -105,7 +105,7 @@ WALK_INLINE void gradient_2(const vec *s, vec *g)
 
 typedef void (*winograd_map)(const vec *in, vec *out);
 
-/* Floats from one vector of x and y to the next below and beside it. */
+/* Floats from one vector of x and y to the next below and beside it; ahead: to what is written after y. */
 struct winograd_strides {
     int64_t x_row, x_col, y_row, y_col, ahead;
 };
@@ -117,7 +117,11 @@ struct winograd_strides {
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
-WALK_INLINE void transform_patch(winograd_map map, int in, int out, bool stream, const float *x, float *y,
+/* How y is written: as it is, past the caches, or asking for what is written next, since stores wait for their lines
+ * one after the other. */
+enum winograd_store { PLAIN, STREAM, ASK_AHEAD };
+
+WALK_INLINE void transform_patch(winograd_map map, int in, int out, enum winograd_store store, const float *x, float *y,
                                  const struct winograd_strides *s)
 {
     vec half[GM_WINOGRAD_PATCH * GM_WINOGRAD_PATCH], from[GM_WINOGRAD_PATCH], to[GM_WINOGRAD_PATCH];
@@ -135,8 +139,8 @@ WALK_INLINE void transform_patch(winograd_map map, int in, int out, bool stream,
             from[c] = half[r * GM_WINOGRAD_PATCH + c];
         map(from, to);
         for (int c = 0; c < out; c++)
-            walk_put(y + c * s->y_col, to[c], VEC_LANES, stream);
-        for (int c = 0; c < out && !stream; c++)
+            walk_put(y + c * s->y_col, to[c], VEC_LANES, store == STREAM);
+        for (int c = 0; c < out && store == ASK_AHEAD; c++)
             __builtin_prefetch(y + c * s->y_col + s->ahead, 1, 3);
     }
 }
@@ -147,25 +151,25 @@ struct winograd_transform {
     void (*patch)(const float *x, float *y, const struct winograd_strides *s);
 };
 
-/* Weights are read much later; a line that is written in parts is no stream. */
-enum { WHOLE_LINES = sizeof(vec) == 64 };
+/* Weights are read much later; but a line that is written in parts is no stream. */
+static const enum winograd_store weights_store = sizeof(vec) == 64 ? STREAM : PLAIN;
 
-#define TRANSFORM(name, in, out, stream)                                                                               \
+#define TRANSFORM(name, in, out, store)                                                                                \
     static __attribute__((noinline)) void name##_patch(const float *x, float *y, const struct winograd_strides *s)     \
     {                                                                                                                  \
-        transform_patch(name, in, out, stream, x, y, s);                                                               \
+        transform_patch(name, in, out, store, x, y, s);                                                                \
     }                                                                                                                  \
     static const struct winograd_transform name##_transform = {in, out, name##_patch};
-TRANSFORM(input_4, 6, 6, false)
-TRANSFORM(input_2, 4, 4, false)
-TRANSFORM(spread_4, 4, 6, false)
-TRANSFORM(spread_2, 2, 4, false)
-TRANSFORM(output_4, 6, 4, false)
-TRANSFORM(output_2, 4, 2, false)
-TRANSFORM(weights_4, 3, 6, WHOLE_LINES)
-TRANSFORM(weights_2, 3, 4, WHOLE_LINES)
-TRANSFORM(gradient_4, 6, 3, false)
-TRANSFORM(gradient_2, 4, 3, false)
+TRANSFORM(input_4, 6, 6, PLAIN)
+TRANSFORM(input_2, 4, 4, PLAIN)
+TRANSFORM(spread_4, 4, 6, PLAIN)
+TRANSFORM(spread_2, 2, 4, PLAIN)
+TRANSFORM(output_4, 6, 4, ASK_AHEAD)
+TRANSFORM(output_2, 4, 2, ASK_AHEAD)
+TRANSFORM(weights_4, 3, 6, weights_store)
+TRANSFORM(weights_2, 3, 4, weights_store)
+TRANSFORM(gradient_4, 6, 3, PLAIN)
+TRANSFORM(gradient_2, 4, 3, PLAIN)
 
 enum { PATCH_FLOATS = GM_WINOGRAD_POSITIONS * VEC_LANES };
 
