@@ -8,7 +8,7 @@
 
 /* Floats of copied x and of copied dy, together most of a second-level cache; pixels that are worth an update of the
  * sums; chunks to share among threads; output and input channels of a chunk. */
-enum { COPY_FLOATS = 3 << 15, RUN = 128, LEAST_CHUNKS = 16, BLOCK = 128, BLOCK_1X1 = 512 };
+enum { COPY_FLOATS = 3 << 15, RUN = 128, PART_PIXELS = 512, LEAST_CHUNKS = 16, BLOCK = 128, BLOCK_1X1 = 512 };
 
 struct job {
     const struct gm_conv_kernels *copy;
@@ -82,15 +82,36 @@ static int64_t reach_of(const struct gm_conv_window *w)
     return (w->kernel_width - 1) / w->stride;
 }
 
+/* Channels of a chunk: as many as pay for their copying, unless chunks were too few with the parts that the pixels
+ * allow. */
+static void cut_channels(struct job *job)
+{
+    const struct gm_conv_window *w = &job->w;
+    const int64_t pixels = w->batch * w->out_height * w->out_width, least = 128, nr = job->gemm->nr;
+    const int64_t most = taps_of(w) == 1 ? BLOCK_1X1 : BLOCK;
+    const int64_t parts = gm_max_i64(1, gm_min_i64(pixels / PART_PIXELS, LEAST_CHUNKS));
+    job->out_block = gm_min_i64(most, w->cols);
+    job->in_block = gm_min_i64(gm_round_up(most, nr), w->channels);
+    for (;;) {
+        job->out_blocks = gm_ceil_div(w->cols, job->out_block);
+        job->in_blocks = gm_ceil_div(w->channels, job->in_block);
+        const int64_t blocks = job->out_blocks * job->in_blocks;
+        job->parts = gm_min_i64(parts, gm_ceil_div(LEAST_CHUNKS, blocks));
+        if (2 * job->parts * blocks >= LEAST_CHUNKS || gm_max_i64(job->out_block, job->in_block) < 2 * least)
+            return;
+        if (job->out_block >= job->in_block)
+            job->out_block /= 2;
+        else
+            job->in_block = gm_round_up(job->in_block / 2, nr);
+    }
+}
+
 /* All of this decides bits, and is a function of the shape and the instruction set. */
 static void cut(struct job *job)
 {
     const struct gm_conv_window *w = &job->w;
-    const int64_t block = taps_of(w) == 1 ? BLOCK_1X1 : BLOCK, nr = job->gemm->nr, reach = reach_of(w);
-    job->out_block = gm_min_i64(block, w->cols);
-    job->in_block = gm_min_i64(gm_round_up(block, nr), w->channels);
-    job->out_blocks = gm_ceil_div(w->cols, job->out_block);
-    job->in_blocks = gm_ceil_div(w->channels, job->in_block);
+    const int64_t nr = job->gemm->nr, reach = reach_of(w);
+    cut_channels(job);
     job->row_step = w->kernel_height == 1 ? 1 : w->stride;
     job->phases = gm_min_i64(w->stride, w->kernel_width);
 
@@ -105,7 +126,7 @@ static void cut(struct job *job)
     job->row_units = gm_ceil_div(w->out_height, job->rows);
     job->col_units = gm_ceil_div(w->out_width, job->cols);
     job->units = job->groups * job->image_units * job->row_units * job->col_units;
-    job->parts = gm_min_i64(gm_ceil_div(LEAST_CHUNKS, job->out_blocks * job->in_blocks), job->units);
+    job->parts = gm_min_i64(job->parts, job->units);
 }
 
 static void lay_out(struct job *job)
