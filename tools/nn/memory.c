@@ -24,12 +24,13 @@ static int32_t last_step_with_input(const gm_network *network, int32_t i, bool t
     return backward_step(network, i) + !gm_layer_reads_first(layer);
 }
 
-/* `owner`'s memory is in use until `step`. */
+/* `owner`'s memory, if it is a layer's, is in use until `step`. */
 static void extend(gm_buffer *buffers, int32_t owner, int32_t kind, int32_t step)
 {
+    if (owner < 0)
+        return;
     gm_buffer *buffer = &buffers[BUFFERS_A_LAYER * owner + kind];
-    if (owner >= 0 && buffer->last < step)
-        buffer->last = step;
+    buffer->last = buffer->last < step ? step : buffer->last;
 }
 
 static int64_t matrix_bytes(int64_t rows, int64_t cols)
