@@ -77,7 +77,7 @@ static void fill(gm_model *model, const char *last_norm)
     }
 }
 
-static gm_model *create(gm_context *context, const network *n, bool exact)
+static gm_model *create_for(gm_context *context, const network *n, bool exact, bool training)
 {
     gm_model_options options = gm_model_image_options(n->arch, n->height, n->width, n->channels, n->images);
     options.stem = n->stem;
@@ -86,10 +86,16 @@ static gm_model *create(gm_context *context, const network *n, bool exact)
         options.projector_layers++;
     options.projector_bias = n->biases;
     options.exact = exact;
+    options.training = training;
     gm_model *model;
     const gm_status status = gm_model_create(context, &options, &model);
     ck_assert_msg(status == GM_OK, "%s: %s", n->name, gm_status_string(status));
     return model;
+}
+
+static gm_model *create(gm_context *context, const network *n, bool exact)
+{
+    return create_for(context, n, exact, true);
 }
 
 typedef struct values {
@@ -192,6 +198,81 @@ START_TEST(networks_are_pytorchs)
     for (int i = 0; i < n; i++)
         check_network(isas[i], &networks[_i], true);
     check_network(isas[n - 1], &networks[_i], false);
+}
+END_TEST
+
+/* The running statistics are those that one forward call leaves. */
+static void check_frozen(gm_isa isa, const network *n, bool exact)
+{
+    gm_context *context = test_context(isa, 2);
+    gm_model *model = create_for(context, n, exact, false), *trained = create(context, n, exact);
+    const int64_t size = gm_model_input_size(model), features = gm_model_feature_size(model);
+    const int64_t rows = VIEWS * n->images, out = gm_model_output_size(model);
+    float *x = hashed_array(IMAGES, rows * size), *z = malloc((size_t)(rows * out) * sizeof *z),
+          *y = malloc((size_t)(SAMPLE * features) * sizeof *y);
+    values v = open_values(n->name);
+    fill(trained, n->arch == GM_ARCH_RESNET50 ? "bn3.weight" : "bn2.weight");
+    ck_assert_int_eq(gm_model_forward_f32(trained, VIEWS, n->images, x, size, z, out), GM_OK);
+    check_next(&v, "output", z, rows * out, 1e-4);
+    for (int32_t i = 0; i < gm_model_parameter_count(model); i++) {
+        const gm_parameter from = gm_model_parameter(trained, i), to = gm_model_parameter(model, i);
+        memcpy(to.value, from.value, (size_t)to.count * sizeof *to.value);
+        if (from.gradient)
+            next(&v, 1 + PROJECTIONS);
+    }
+    ck_assert_int_eq(gm_model_freeze(model), GM_OK);
+    ck_assert_int_eq(gm_model_features_f32(model, SAMPLE, x, size, y, features), GM_OK);
+    check_next(&v, "frozen features", y, SAMPLE * features, 1e-4);
+    ck_assert_int_eq(gm_model_infer_f32(model, rows, x, size, z, out), GM_OK);
+    check_next(&v, "frozen inference", z, rows * out, 1e-4);
+    ck_assert_uint_eq(v.read, v.count);
+    free(v.all);
+    free(x);
+    free(z);
+    free(y);
+    gm_model_destroy(model);
+    gm_model_destroy(trained);
+    gm_context_destroy(context);
+}
+
+START_TEST(frozen_networks_are_pytorchs)
+{
+    gm_isa isas[GM_ISA_COUNT];
+    const int n = test_isas(isas);
+    for (int i = 0; i < n; i++)
+        check_frozen(isas[i], &networks[_i], true);
+    check_frozen(isas[n - 1], &networks[_i], false);
+}
+END_TEST
+
+START_TEST(frozen_parameters_may_change_afterwards)
+{
+    const network *n = &networks[1];
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    gm_model *model = create_for(context, n, false, false), *trained = create(context, n, false);
+    const int64_t size = gm_model_input_size(model), features = gm_model_feature_size(model);
+    const size_t bytes = (size_t)features * sizeof(float), memory = gm_model_memory(model);
+    float *x = hashed_array(IMAGES, size), *before = malloc(bytes), *after = malloc(bytes);
+    fill(model, "bn2.weight");
+    ck_assert_int_eq(gm_model_freeze(model), GM_OK);
+    ck_assert_uint_gt(gm_model_memory(model), memory);
+    ck_assert_int_eq(gm_model_features_f32(model, 1, x, size, before, features), GM_OK);
+    const gm_parameter p = gm_model_parameter(model, 0);
+    for (int64_t i = 0; i < p.count; i++)
+        p.value[i] *= 2;
+    ck_assert_int_eq(gm_model_features_f32(model, 1, x, size, after, features), GM_OK);
+    ck_assert(test_same_bits(before, after, bytes));
+    ck_assert_int_eq(gm_model_freeze(model), GM_OK);
+    ck_assert_int_eq(gm_model_features_f32(model, 1, x, size, after, features), GM_OK);
+    ck_assert(!test_same_bits(before, after, bytes));
+    ck_assert_int_eq(gm_model_freeze(trained), GM_INVALID_ARGUMENT);
+    ck_assert_int_eq(gm_model_freeze(NULL), GM_INVALID_ARGUMENT);
+    free(x);
+    free(before);
+    free(after);
+    gm_model_destroy(model);
+    gm_model_destroy(trained);
+    gm_context_destroy(context);
 }
 END_TEST
 
@@ -404,6 +485,8 @@ int main(void)
     TCase *tests = tcase_create("image_model");
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, networks_are_pytorchs, 0, NETWORKS);
+    tcase_add_loop_test(tests, frozen_networks_are_pytorchs, 0, NETWORKS);
+    tcase_add_test(tests, frozen_parameters_may_change_afterwards);
     tcase_add_loop_test(tests, bits_do_not_depend_on_threads, 0, 2); /* conv, resnet18 */
     tcase_add_loop_test(tests, larger_plans_and_inference_change_nothing, 0, NETWORKS);
     tcase_add_test(tests, inference_does_not_depend_on_blocks);

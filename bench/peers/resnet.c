@@ -102,6 +102,8 @@ static void prepare(resnet *r, const char *request)
         const gm_parameter p = gm_model_parameter(r->model, i);
         fill(&p);
     }
+    if (!r->train)
+        check(r, gm_model_freeze(r->model));
     r->features = gm_model_feature_size(r->model);
     r->outputs = gm_model_output_size(r->model);
     const int64_t widest = r->features > r->outputs ? r->features : r->outputs;

@@ -106,10 +106,10 @@ static inline gm_model_options gm_model_image_options(gm_arch arch, int64_t heig
     return options;
 }
 
-GM_API int64_t gm_model_input_size(const gm_model *model);          /* columns of the encoder's input */
-GM_API int64_t gm_model_feature_size(const gm_model *model);        /* columns of the encoder's output */
-GM_API int64_t gm_model_output_size(const gm_model *model);         /* columns of the projector's output */
-GM_API size_t gm_model_memory(const gm_model *model);               /* bytes of parameters, gradients and activations */
+GM_API int64_t gm_model_input_size(const gm_model *model);   /* columns of the encoder's input */
+GM_API int64_t gm_model_feature_size(const gm_model *model); /* columns of the encoder's output */
+GM_API int64_t gm_model_output_size(const gm_model *model);  /* columns of the projector's output */
+GM_API size_t gm_model_memory(const gm_model *model); /* bytes of parameters, gradients, activations, packed weights */
 GM_API int64_t gm_model_flops(const gm_model *model, int64_t rows); /* of a forward and backward call of so many rows */
 
 /* Training: z = projector(encoder(x)) for `views` blocks of `rows` rows, normalised each by itself.
@@ -123,6 +123,12 @@ GM_API gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t ro
  * One backward call for each forward call, for it writes over the activations. Errors: GM_INVALID_ARGUMENT (also
  * without a forward call before), GM_NOT_FINITE. */
 GM_API gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz);
+
+/* Makes the inference calls below faster from now on, for parameters that no longer change: batch norms are folded into
+ * the convolutions before them, whose weights are packed once. Results differ by rounding. Changes of parameters take
+ * effect with the next call of it; the memory of the packed weights is among gm_model_memory(). Only for models created
+ * without training. Errors: GM_INVALID_ARGUMENT, GM_OUT_OF_MEMORY (then as before any call of it). */
+GM_API gm_status gm_model_freeze(gm_model *model);
 
 /* Inference: the encoder's output with running statistics, any number of rows. y: [rows, feature_size]. */
 GM_API gm_status gm_model_features_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *y,

@@ -18,13 +18,16 @@ typedef struct bench {
     double rounds[MOST_ROUNDS];
 } bench;
 
-static gm_status create(bench *b, gm_error *error)
+static gm_status create(bench *b, bool training, gm_error *error)
 {
     const bench_model_options *o = b->options;
     gm_model_options options = gm_model_image_options(o->arch, o->size, o->size, o->channels, o->batch);
     options.views = 1;
     options.exact = o->exact;
-    const gm_status status = gm_model_create(b->context, &options, &b->model);
+    options.training = training;
+    gm_status status = gm_model_create(b->context, &options, &b->model);
+    if (status == GM_OK && !training)
+        status = gm_model_freeze(b->model);
     if (status != GM_OK)
         return gm_error_set(error, status == GM_INVALID_ARGUMENT ? GM_BAD_USAGE : status,
                             "cannot build %s for %lld images of %lld x %lld: %s", gm_arch_name(o->arch),
@@ -52,6 +55,7 @@ static void destroy(bench *b)
     free(b->z);
     free(b->dz);
     free(b->features);
+    *b = (bench){.options = b->options, .context = b->context};
 }
 
 static gm_status train(bench *b)
@@ -124,9 +128,12 @@ gm_status bench_model_run(gm_context *context, const bench_model_options *option
     bench b = {.options = options, .context = context};
     double step = 0, inference = 0;
     int rounds = 0, inference_rounds = 0;
-    gm_status status = create(&b, error);
+    gm_status status = create(&b, false, error);
     if (status == GM_OK)
         status = time_calls(&b, infer, &inference, &inference_rounds, error);
+    destroy(&b);
+    if (status == GM_OK)
+        status = create(&b, true, error);
     if (status == GM_OK)
         status = time_calls(&b, train, &step, &rounds, error);
     if (status == GM_OK) {

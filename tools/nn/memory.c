@@ -240,7 +240,9 @@ gm_status gm_model_prepare(gm_model *model, gm_arena *arena, int64_t images, int
         const gm_layer *layer = &network->layers[i];
         gm_conv_plan **plan = &arena->passes[i].plan;
         if (layer->kind == GM_LAYER_CONV) {
-            const gm_status status = plan_conv(model, layer, images, groups, plan, &packed);
+            gm_status status = plan_conv(model, layer, images, groups, plan, &packed);
+            if (status == GM_OK && model->frozen)
+                status = gm_frozen_pack(model->context, network, i, *plan, model->frozen);
             if (status != GM_OK)
                 return status;
         }

@@ -203,6 +203,7 @@ void gm_model_destroy(gm_model *model)
         return;
     gm_arena_destroy(&model->trained, model->network.layer_count);
     gm_arena_destroy(&model->inference, model->network.layer_count);
+    gm_frozen_destroy(&model->network, model->frozen);
     gm_network_destroy(&model->network);
     free(model->packed);
     free(model->memory);
@@ -226,7 +227,10 @@ int64_t gm_model_output_size(const gm_model *model)
 
 size_t gm_model_memory(const gm_model *model)
 {
-    return (size_t)model->memory_size + model->packed_size;
+    size_t frozen = 0;
+    for (int32_t i = 0; model->frozen && i < model->network.layer_count; i++)
+        frozen += model->frozen[i].packed_size;
+    return (size_t)model->memory_size + model->packed_size + frozen;
 }
 
 int64_t gm_model_flops(const gm_model *model, int64_t rows)

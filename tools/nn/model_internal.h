@@ -2,6 +2,7 @@
 #ifndef GEMEL_MODEL_INTERNAL_H
 #define GEMEL_MODEL_INTERNAL_H
 
+#include "nn/frozen.h"
 #include "nn/timing.h"
 
 /* What the layers read and write in training or in inference; arrays of one a layer. */
@@ -26,6 +27,7 @@ struct gm_model {
     gm_arena inference, trained; /* without training the latter has no memory */
     gm_conv_packed *packed;      /* packed weights of one convolution, grown to what the plans need */
     size_t packed_size;
+    gm_frozen_layer *frozen; /* NULL unless gm_model_freeze() was called */
 
     bool pending;              /* a forward call waits for its backward call */
     gm_layer_seconds *seconds; /* of each layer, NULL unless somebody asks */

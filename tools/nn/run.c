@@ -64,17 +64,45 @@ static gm_pass *set_pass(const gm_model *model, gm_arena *arena, const struct ca
     return pass;
 }
 
+/* The forward call of layer i in inference with frozen parameters. */
+static gm_status run_frozen(gm_model *model, gm_arena *arena, const struct call *call, int32_t i)
+{
+    const gm_network *network = &model->network;
+    const gm_frozen_layer *frozen = &model->frozen[i];
+    if (frozen->left_out)
+        return GM_OK;
+    gm_pass *pass = set_pass(model, arena, call, i);
+    pass->line = (gm_conv_input){NULL, NULL, false}; /* lines are in the weights of whoever wrote x */
+    if (network->layers[i].kind != GM_LAYER_CONV || frozen->norm == GM_NO_LAYER)
+        return gm_layer_infer(model->context, &network->layers[i], pass);
+    const struct matrix y = value_of(network, arena, call, frozen->output);
+    struct matrix residual = {NULL, 0};
+    if (frozen->residual != GM_NO_LAYER)
+        residual = value_of(network, arena, call, frozen->residual);
+    pass->y = y.data;
+    pass->ldy = y.ld;
+    pass->residual = residual.data;
+    return gm_frozen_forward(model->context, frozen, pass, residual.ld);
+}
+
+static gm_status run_layer(gm_model *model, gm_arena *arena, const struct call *call, int32_t i)
+{
+    const gm_layer *layer = &model->network.layers[i];
+    if (arena->training)
+        return gm_layer_forward(model->context, layer, set_pass(model, arena, call, i));
+    if (model->frozen)
+        return run_frozen(model, arena, call, i);
+    return gm_layer_infer(model->context, layer, set_pass(model, arena, call, i));
+}
+
 static gm_status run_forward(gm_model *model, gm_arena *arena, const struct call *call)
 {
     gm_status result = GM_OK;
     if (failed(gm_model_prepare(model, arena, call->images, call->groups), &result))
         return result;
     for (int32_t i = 0; i < call->layers; i++) {
-        const gm_layer *layer = &model->network.layers[i];
-        const gm_pass *pass = set_pass(model, arena, call, i);
         const double start = start_of(model);
-        const gm_status status = arena->training ? gm_layer_forward(model->context, layer, pass)
-                                                 : gm_layer_infer(model->context, layer, pass);
+        const gm_status status = run_layer(model, arena, call, i);
         if (model->seconds)
             model->seconds[i].forward += gm_seconds_now() - start;
         if (failed(status, &result))
@@ -172,6 +200,23 @@ static gm_status infer(gm_model *model, int32_t layers, int64_t rows, const floa
             return result;
     }
     return result;
+}
+
+gm_status gm_model_freeze(gm_model *model)
+{
+    if (!model || model->training)
+        return GM_INVALID_ARGUMENT;
+    gm_frozen_destroy(&model->network, model->frozen);
+    gm_status status = gm_frozen_create(&model->network, &model->frozen);
+    gm_arena *arena = &model->inference;
+    for (int32_t i = 0; status == GM_OK && i < model->network.layer_count; i++)
+        if (arena->passes[i].plan)
+            status = gm_frozen_pack(model->context, &model->network, i, arena->passes[i].plan, model->frozen);
+    if (status != GM_OK) {
+        gm_frozen_destroy(&model->network, model->frozen);
+        model->frozen = NULL;
+    }
+    return status;
 }
 
 gm_status gm_model_features_f32(gm_model *model, int64_t rows, const float *x, int64_t ldx, float *y, int64_t ldy)

@@ -138,7 +138,11 @@ static gm_status load_backbone(gm_context *context, gm_tensor_file *file, gm_mod
     if (status != GM_OK)
         return gm_error_set(error, status, "%s: cannot build its encoder: %s", gm_tensor_file_path(file),
                             gm_status_string(status));
-    return gm_weights_read(file, *model, &report, error);
+    status = gm_weights_read(file, *model, &report, error);
+    if (status == GM_OK && gm_model_freeze(*model) != GM_OK)
+        status =
+            gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory for its packed weights", gm_tensor_file_path(file));
+    return status;
 }
 
 gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
