@@ -1,4 +1,4 @@
-"""The training of a run's config.json in PyTorch. Usage: train_torch.py CONFIG.json, with OMP_NUM_THREADS threads.
+"""The training of a run's config.json in PyTorch. Usage: train_torch.py CONFIG.json nhwc|nchw, with OMP_NUM_THREADS threads.
 
 Request: a number of steps; answer: their seconds, with everything that a step needs: picking the samples, two augmented
 views made on the whole batch at once, forward, loss, backward, optimiser. The same sizes, batch, optimiser, schedule's cost
@@ -17,6 +17,7 @@ from torch import nn
 
 IMAGES = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"
 
+LAYOUT = torch.channels_last if sys.argv[2] == "nhwc" else torch.contiguous_format
 with open(sys.argv[1], encoding="utf-8") as file:
     config = json.load(file)
 torch.manual_seed(config["seed"])
@@ -83,7 +84,8 @@ def view(batch):
         batch = blur(batch)
     if config["solarize_probability"]:
         batch = solarize(batch)
-    return ((batch - mean) / std).flatten(1)
+    batch = (batch - mean) / std
+    return batch.contiguous(memory_format=LAYOUT) if config["arch"] == "conv" else batch.flatten(1)
 
 
 def dense(widths):
@@ -99,12 +101,20 @@ def loss(za, zb):
     return ((on - 1) ** 2).sum() + config["lambd"] * (squares - (on**2).sum())
 
 
+def conv(widths):
+    """3x3 convolutions with max pooling between them, then averages of a 2x2 grid."""
+    layers = []
+    for i, o in zip(widths, widths[1:]):
+        layers += [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(), nn.MaxPool2d(2)]
+    return [*layers[:-1], nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+
+
+if config["arch"] not in ("mlp", "conv") or config["optimizer"] != "adam":
+    sys.exit("only arch mlp and conv with optimizer adam are written here")
 hidden = config["hidden_size"]
-encoder = dense([784, hidden, hidden])
-projector = dense([hidden, *map(int, config["projector"].split("-"))])[:-2]  # nothing behind the last layer
-model = nn.Sequential(*encoder, *projector)
-if config["arch"] != "mlp" or config["optimizer"] != "adam":
-    sys.exit("only arch mlp with optimizer adam is written here")
+encoder, features = (dense([784, hidden, hidden]), hidden) if config["arch"] == "mlp" else (conv([1, 32, 64, 128]), 512)
+projector = dense([features, *map(int, config["projector"].split("-"))])[:-2]  # nothing behind the last layer
+model = nn.Sequential(*encoder, *projector).to(memory_format=LAYOUT)
 adam = torch.optim.Adam(model.parameters(), lr=config["learning_rate_weights"], weight_decay=config["weight_decay"],
                         fused=True)
 batch_size = config["batch_size"]
