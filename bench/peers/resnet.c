@@ -2,6 +2,7 @@
  * (seconds), peak (most bytes of memory of the process with one call, beyond what it had before) or value (a norm of
  * the result), PHASE being train (encoder and projector, forward and backward from the mean of the squared outputs) or
  * infer (the encoder's features), STEM imagenet or small. */
+#include "parameters.h"
 #include "server.h"
 
 #include "support/operands.h"
@@ -43,32 +44,6 @@ static void run(void *arg)
     check(r, gm_model_backward_f32(r->model, r->gradient, r->outputs));
 }
 
-static uint32_t seed_of(const char *name)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (; *name; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619u;
-    return hash;
-}
-
-static bool ends(const char *name, const char *end)
-{
-    const size_t length = strlen(name), tail = strlen(end);
-    return length >= tail && !strcmp(name + length - tail, end);
-}
-
-/* Numbers that depend on the name alone, with which activations neither vanish nor explode. */
-static void fill(const gm_parameter *p)
-{
-    float *random = bench_floats(p->count, seed_of(p->name));
-    const bool shift = ends(p->name, "bias") || ends(p->name, "running_mean");
-    const float scale = p->dimensions > 1 ? sqrtf(6.0f / (float)(p->count / p->shape[0])) : shift ? 0.1f : 0.25f;
-    const float offset = p->dimensions > 1 || shift ? 0.0f : 1.0f;
-    for (int64_t i = 0; i < p->count; i++)
-        p->value[i] = offset + scale * random[i];
-    free(random);
-}
-
 static void release(resnet *r)
 {
     gm_model_destroy(r->model);
@@ -98,10 +73,7 @@ static void prepare(resnet *r, const char *request)
     options.training = r->train;
     options.stem = !strcmp(stem, "small") ? GM_STEM_SMALL : GM_STEM_IMAGENET;
     check(r, gm_model_create(r->context, &options, &r->model));
-    for (int32_t i = 0; i < gm_model_parameter_count(r->model); i++) {
-        const gm_parameter p = gm_model_parameter(r->model, i);
-        fill(&p);
-    }
+    parameters_fill(r->model, 0);
     if (!r->train)
         check(r, gm_model_freeze(r->model));
     r->features = gm_model_feature_size(r->model);

@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from resnet_model import images, model, norm
+from image_models import images, model, norm
 from server_torch import serve, status_bytes
 
 BEFORE = status_bytes("VmRSS:")
