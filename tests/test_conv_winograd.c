@@ -229,22 +229,7 @@ START_TEST(statistics_are_those_of_the_result)
             const conv_case *c = &cases[n / 2];
             gm_context *context = test_context(isas[i], 2);
             conv_operands o = operands_for(context, c, n % 2, true, conv_normal);
-            const int64_t columns = c->groups * c->out_channels;
-            float *got = malloc((size_t)(5 * columns) * sizeof *got), *mean = got + 3 * columns,
-                  *variance = mean + columns;
-            ck_assert_int_eq(conv_forward(context, &o, got, got + columns, got + 2 * columns), GM_OK);
-            gm_column_stats_options options = gm_column_stats_default_options();
-            options.groups = c->groups;
-            gm_context_reserve(context, gm_column_stats_f32_workspace(context, o.out_rows, c->out_channels, &options));
-            ck_assert_int_eq(
-                gm_column_stats_f32(context, o.out_rows, c->out_channels, o.y.data, o.ldy, &options, mean, variance),
-                GM_OK);
-            for (int64_t j = 0; j < columns; j++) {
-                ck_assert_double_le(fabs(got[j] - mean[j]), 2e-6 * (fabs(mean[j]) + sqrt(variance[j])));
-                ck_assert_double_le(fabs(got[columns + j]), 1e-7 * fabs(got[j]));
-                ck_assert_double_le(fabs(got[2 * columns + j] - variance[j]), 5e-6 * variance[j]);
-            }
-            free(got);
+            conv_check_statistics(context, &o);
             conv_operands_free(&o);
             gm_context_destroy(context);
         }

@@ -1,6 +1,9 @@
 #include "support/convolution.h"
 
+#include <gemel/column_stats.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const conv_case conv_cases[CONV_CASES] = {
     {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0},       {1, 1, 1, 3, 2, 3, 3, 1, 1, 1, 1},
@@ -150,4 +153,23 @@ void conv_weight_gradient(gm_context *context, const conv_operands *o)
     ck_assert_int_eq(gm_conv_weight_gradient_f32(context, o->plan, o->dy.data, o->ldy, o->x.data, o->ldx, &input,
                                                  o->dweight.data, o->dbias.data),
                      GM_OK);
+}
+
+void conv_check_statistics(gm_context *context, const conv_operands *o)
+{
+    const int64_t columns = o->c->groups * o->c->out_channels;
+    float *got = malloc((size_t)(5 * columns) * sizeof *got), *mean = got + 3 * columns, *variance = mean + columns;
+    ck_assert_int_eq(conv_forward(context, o, got, got + columns, got + 2 * columns), GM_OK);
+    gm_column_stats_options options = gm_column_stats_default_options();
+    options.groups = o->c->groups;
+    gm_context_reserve(context, gm_column_stats_f32_workspace(context, o->out_rows, o->c->out_channels, &options));
+    ck_assert_int_eq(
+        gm_column_stats_f32(context, o->out_rows, o->c->out_channels, o->y.data, o->ldy, &options, mean, variance),
+        GM_OK);
+    for (int64_t j = 0; j < columns; j++) {
+        ck_assert_double_le(fabs(got[j] - mean[j]), 2e-6 * (fabs(mean[j]) + sqrt(variance[j])));
+        ck_assert_double_le(fabs(got[columns + j]), 1e-7 * fabs(got[j]));
+        ck_assert_double_le(fabs(got[2 * columns + j] - variance[j]), 5e-6 * variance[j]);
+    }
+    free(got);
 }

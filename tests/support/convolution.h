@@ -54,4 +54,7 @@ gm_status conv_forward(gm_context *context, const conv_operands *o, float *mean,
 void conv_data_gradient(gm_context *context, const conv_operands *o, float beta);
 void conv_weight_gradient(gm_context *context, const conv_operands *o);
 
+/* The forward pass's statistics against those of its result. */
+void conv_check_statistics(gm_context *context, const conv_operands *o);
+
 #endif
