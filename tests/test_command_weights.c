@@ -66,6 +66,14 @@ static bool same_files(const char *a, const char *b)
     return system(command) == 0;
 }
 
+static double distance(const float *a, const float *b)
+{
+    double squares = 0;
+    for (int j = 0; j < HIDDEN; j++)
+        squares += ((double)a[j] - (double)b[j]) * ((double)a[j] - (double)b[j]);
+    return sqrt(squares);
+}
+
 /* Features stay in pairs, although the run holds some rows back and moves them. */
 START_TEST(features_are_written_in_the_order_of_the_data)
 {
@@ -78,11 +86,8 @@ START_TEST(features_are_written_in_the_order_of_the_data)
     ck_assert_int_eq(rows, ROWS);
     ck_assert_int_eq(cols, HIDDEN);
     for (int i = 0; i < PAIRS; i++) {
-        double near = 0, far = 0;
-        for (int j = 0; j < HIDDEN; j++) {
-            near = fmax(near, fabs((double)f[i * HIDDEN + j] - (double)f[(i + PAIRS) * HIDDEN + j]));
-            far = fmax(far, fabs((double)f[i * HIDDEN + j] - (double)f[(i + 1) * HIDDEN + j]));
-        }
+        const double near = distance(f + i * HIDDEN, f + (i + PAIRS) * HIDDEN);
+        const double far = distance(f + i * HIDDEN, f + (i + 1) * HIDDEN);
         ck_assert_msg(near < 1e-4 && far > 1e-2, "row %d: %g to its pair, %g to its neighbour", i, near, far);
     }
     free(f);

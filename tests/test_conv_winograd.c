@@ -204,19 +204,17 @@ static float *all_results(gm_isa isa, int32_t threads, const conv_case *c, int a
 START_TEST(bits_do_not_depend_on_threads)
 {
     static const int32_t threads[] = {2, 3, 7};
+    const conv_case *c = &cases[_i / 2];
     gm_isa isas[GM_ISA_COUNT];
     for (int i = 0, isa_count = test_isas(isas); i < isa_count; i++) {
-        for (int n = 0; n < 2 * CASES; n++) {
-            int64_t count;
-            float *one = all_results(isas[i], 1, &cases[n / 2], n % 2, &count);
-            for (int t = 0; t < 3; t++) {
-                float *more = all_results(isas[i], threads[t], &cases[n / 2], n % 2, &count);
-                ck_assert_msg(test_same_bits(one, more, (size_t)count * sizeof *one), "%s",
-                              conv_describe(&cases[n / 2]));
-                free(more);
-            }
-            free(one);
+        int64_t count;
+        float *one = all_results(isas[i], 1, c, _i % 2, &count);
+        for (int t = 0; t < 3; t++) {
+            float *more = all_results(isas[i], threads[t], c, _i % 2, &count);
+            ck_assert_msg(test_same_bits(one, more, (size_t)count * sizeof *one), "%s", conv_describe(c));
+            free(more);
         }
+        free(one);
     }
 }
 END_TEST
@@ -279,7 +277,7 @@ int main(void)
     tcase_add_test(tests, errors_are_small_in_the_norm);
     tcase_add_test(tests, small_integers_are_exact_with_tiles_of_2x2);
     tcase_add_test(tests, errors_grow_slowly_with_the_channels);
-    tcase_add_test(tests, bits_do_not_depend_on_threads);
+    tcase_add_loop_test(tests, bits_do_not_depend_on_threads, 0, 2 * CASES);
     tcase_add_test(tests, statistics_are_those_of_the_result);
     tcase_add_test(tests, the_choice_follows_the_shape);
     return test_run(suite);
