@@ -21,13 +21,13 @@ struct job {
     const struct gm_conv_call *call;
     struct gm_conv_window w, from; /* what is multiplied, and what the source is: not the same with patches */
     bool patches;
-    int64_t groups, images_a_group;
+    int64_t groups;
+    struct gm_conv_cut cut;
     bool in_place; /* the products read the source itself */
     bool narrow;
 
-    /* Most of a chunk, and chunks of each in a group. */
-    int64_t images, rows, cols, image_chunks, row_chunks, col_chunks;
-    int64_t panel_chunks; /* chunks share the columns of the result, too */
+    int64_t images, rows, cols; /* of a chunk, at most */
+    int64_t panel_chunks;       /* chunks share the columns of the result, too */
 
     /* The band of a chunk: from one output to the next, and all of it. */
     int64_t row_step, col_step, pixel, span, band_rows, image, band_floats;
@@ -38,36 +38,22 @@ struct job {
 };
 
 struct chunk {
-    int64_t group, slot, image, images, row, rows, col, cols, first_col, last_col;
+    struct gm_conv_piece piece;
+    int64_t slot, first_col, last_col;
 };
-
-static int64_t share(int64_t total, int64_t parts, int64_t i)
-{
-    return gm_gemm_share(total, parts, i);
-}
 
 static int64_t pixel_chunks(const struct job *job)
 {
-    return job->groups * job->image_chunks * job->row_chunks * job->col_chunks;
+    return job->groups * job->cut.image_parts * job->cut.row_parts * job->cut.col_parts;
 }
 
 static struct chunk chunk_at(const struct job *job, int64_t index)
 {
     struct chunk c = {.slot = index / job->panel_chunks};
     const int64_t nr = job->gemm->nr, panels = gm_ceil_div(job->w.cols, nr), panel_chunk = index % job->panel_chunks;
-    c.first_col = share(panels, job->panel_chunks, panel_chunk) * nr;
-    c.last_col = gm_min_i64(share(panels, job->panel_chunks, panel_chunk + 1) * nr, job->w.cols);
-    int64_t i = c.slot;
-    c.col = share(job->w.out_width, job->col_chunks, i % job->col_chunks);
-    c.cols = share(job->w.out_width, job->col_chunks, i % job->col_chunks + 1) - c.col;
-    i /= job->col_chunks;
-    c.row = share(job->w.out_height, job->row_chunks, i % job->row_chunks);
-    c.rows = share(job->w.out_height, job->row_chunks, i % job->row_chunks + 1) - c.row;
-    i /= job->row_chunks;
-    c.image = share(job->images_a_group, job->image_chunks, i % job->image_chunks);
-    c.images = share(job->images_a_group, job->image_chunks, i % job->image_chunks + 1) - c.image;
-    c.group = i / job->image_chunks;
-    c.image += c.group * job->images_a_group;
+    c.first_col = gm_gemm_share(panels, job->panel_chunks, panel_chunk) * nr;
+    c.last_col = gm_min_i64(gm_gemm_share(panels, job->panel_chunks, panel_chunk + 1) * nr, job->w.cols);
+    c.piece = gm_conv_piece_at(&job->w, &job->cut, c.slot);
     return c;
 }
 
@@ -153,16 +139,17 @@ static void cut(struct job *job)
         job->rows = fit(rows, w->kernel_height, job->row_step, job->rows);
         job->rows = gm_min_i64(job->rows, gm_max_i64(4, gm_ceil_div(w->out_height, per_image)));
     } else {
-        job->images = gm_min_i64(gm_min_i64(rows / whole, job->images_a_group), gm_ceil_div(w->batch, LEAST_CHUNKS));
+        job->images =
+            gm_min_i64(gm_min_i64(rows / whole, job->cut.images_a_group), gm_ceil_div(w->batch, LEAST_CHUNKS));
     }
-    job->narrow = job->images_a_group >= NARROW_IMAGES && padding_is_worth_skipping(w);
+    job->narrow = job->cut.images_a_group >= NARROW_IMAGES && padding_is_worth_skipping(w);
     if (job->narrow) {
         job->rows = w->out_height;
-        job->images = gm_min_i64(job->images_a_group, job->gemm->mr);
+        job->images = gm_min_i64(job->cut.images_a_group, job->gemm->mr);
     }
-    job->image_chunks = gm_ceil_div(job->images_a_group, job->images);
-    job->row_chunks = gm_ceil_div(w->out_height, job->rows);
-    job->col_chunks = gm_ceil_div(w->out_width, job->cols);
+    job->cut.image_parts = gm_ceil_div(job->cut.images_a_group, job->images);
+    job->cut.row_parts = gm_ceil_div(w->out_height, job->rows);
+    job->cut.col_parts = gm_ceil_div(w->out_width, job->cols);
     const int64_t wanted = gm_ceil_div(LEAST_CHUNKS, pixel_chunks(job));
     job->panel_chunks = gm_min_i64(wanted, gm_ceil_div(w->cols, job->gemm->nr));
 }
@@ -174,7 +161,7 @@ static struct job make_job(const struct gm_conv_plan *plan, const struct gm_conv
     job.patches = gm_conv_copies_patches(w, plan->gemm);
     if (job.patches)
         job.w = gm_conv_patch_window(w);
-    job.images_a_group = w->batch / job.groups;
+    job.cut.images_a_group = w->batch / job.groups;
     lay_out_band(&job);
     cut(&job);
     measure_band(&job);
@@ -182,8 +169,8 @@ static struct job make_job(const struct gm_conv_plan *plan, const struct gm_conv
     return job;
 }
 
-/* Fills the band of a chunk: rows of the image, or patches. */
-static void copy_band(const struct job *job, const struct chunk *c, float *band)
+/* Fills the band of a piece: rows of the image, or patches. */
+static void copy_band(const struct job *job, const struct gm_conv_piece *c, float *band)
 {
     const struct gm_conv_window *from = &job->from, *w = &job->w;
     const struct gm_conv_reader reader = {job->copy, from, &job->call->source, c->group};
@@ -215,7 +202,7 @@ struct view {
     int64_t image, row, tap_row, col, pixel;
 };
 
-static struct view view_of(const struct job *job, const struct chunk *c, const float *band)
+static struct view view_of(const struct job *job, const struct gm_conv_piece *c, const float *band)
 {
     const struct gm_conv_window *w = &job->w;
     const struct gm_conv_source *s = &job->call->source;
@@ -278,19 +265,21 @@ static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_
 {
     const struct job *job = p->job;
     const struct gm_conv_window *w = &job->w;
-    const int64_t row_depth = w->kernel_width * w->channels, begin = share(row_depth, parts, part),
-                  end = share(row_depth, parts, part + 1);
+    const int64_t row_depth = w->kernel_width * w->channels, begin = gm_gemm_share(row_depth, parts, part),
+                  end = gm_gemm_share(row_depth, parts, part + 1);
     const struct view *v = &p->view;
-    for (int64_t n = 0; n < p->chunk->images; n++) {
-        for (int64_t r = 0; r < p->chunk->rows; r++) {
-            const struct taps taps = taps_inside(p->chunk->row + r, w->stride, w->top, w->kernel_height, w->height);
+    for (int64_t n = 0; n < p->chunk->piece.images; n++) {
+        for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
+            const struct taps taps =
+                taps_inside(p->chunk->piece.row + r, w->stride, w->top, w->kernel_height, w->height);
             float *c = p->out + out_row(w, n, r, 0) * job->call->ldout;
             if (taps.first <= i && i < taps.last)
-                multiply(p, p->chunk->cols, v->origin + n * v->image + r * v->row + i * v->tap_row + begin, v->col,
-                         i * row_depth + begin, end - begin, i == taps.first && part == 0,
+                multiply(p, p->chunk->piece.cols, v->origin + n * v->image + r * v->row + i * v->tap_row + begin,
+                         v->col, i * row_depth + begin, end - begin, i == taps.first && part == 0,
                          i == taps.last - 1 && part == parts - 1, c, w->out_pixel * job->call->ldout);
             else if (taps.first >= taps.last && i == 0 && part == 0)
-                multiply(p, p->chunk->cols, v->origin, v->col, 0, 0, true, true, c, w->out_pixel * job->call->ldout);
+                multiply(p, p->chunk->piece.cols, v->origin, v->col, 0, 0, true, true, c,
+                         w->out_pixel * job->call->ldout);
         }
     }
 }
@@ -300,21 +289,22 @@ static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t
 {
     const struct job *job = p->job;
     const struct gm_conv_window *w = &job->w;
-    const int64_t begin = share(w->channels, parts, part), end = share(w->channels, parts, part + 1);
+    const int64_t begin = gm_gemm_share(w->channels, parts, part), end = gm_gemm_share(w->channels, parts, part + 1);
     const int64_t before = (i * w->kernel_width + j) * w->channels + begin, ldc = w->out_image * job->call->ldout;
     const struct view *v = &p->view;
-    for (int64_t r = 0; r < p->chunk->rows; r++) {
-        const struct taps rows = taps_inside(p->chunk->row + r, w->stride, w->top, w->kernel_height, w->height);
-        for (int64_t q = 0; q < p->chunk->cols; q++) {
-            const struct taps cols = taps_inside(p->chunk->col + q, w->stride, w->left, w->kernel_width, w->width);
+    for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
+        const struct taps rows = taps_inside(p->chunk->piece.row + r, w->stride, w->top, w->kernel_height, w->height);
+        for (int64_t q = 0; q < p->chunk->piece.cols; q++) {
+            const struct taps cols =
+                taps_inside(p->chunk->piece.col + q, w->stride, w->left, w->kernel_width, w->width);
             const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + j * v->pixel + begin;
             float *c = p->out + out_row(w, 0, r, q) * job->call->ldout;
             if (rows.first <= i && i < rows.last && cols.first <= j && j < cols.last)
-                multiply(p, p->chunk->images, a, v->image, before, end - begin,
+                multiply(p, p->chunk->piece.images, a, v->image, before, end - begin,
                          i == rows.first && j == cols.first && part == 0,
                          i == rows.last - 1 && j == cols.last - 1 && part == parts - 1, c, ldc);
             else if ((rows.first >= rows.last || cols.first >= cols.last) && i == 0 && j == 0 && part == 0)
-                multiply(p, p->chunk->images, v->origin, v->image, 0, 0, true, true, c, ldc);
+                multiply(p, p->chunk->piece.images, v->origin, v->image, 0, 0, true, true, c, ldc);
         }
     }
 }
@@ -325,9 +315,9 @@ static void multiply_panel(const struct panel *p)
     const struct gm_conv_window *w = &job->w;
     const int64_t row_depth = w->kernel_width * w->channels;
     if (p->depth == 0) {
-        for (int64_t n = 0; n < p->chunk->images; n++)
-            for (int64_t r = 0; r < p->chunk->rows; r++)
-                multiply(p, p->chunk->cols, p->view.origin, 1, 0, 0, true, true,
+        for (int64_t n = 0; n < p->chunk->piece.images; n++)
+            for (int64_t r = 0; r < p->chunk->piece.rows; r++)
+                multiply(p, p->chunk->piece.cols, p->view.origin, 1, 0, 0, true, true,
                          p->out + out_row(w, n, r, 0) * job->call->ldout, w->out_pixel * job->call->ldout);
         return;
     }
@@ -347,14 +337,14 @@ static void copy_residual(const struct panel *p)
 {
     const struct job *job = p->job;
     const struct gm_conv_call *call = job->call;
-    const int64_t first = out_row(&job->w, p->chunk->image, p->chunk->row, p->chunk->col);
+    const int64_t first = out_row(&job->w, p->chunk->piece.image, p->chunk->piece.row, p->chunk->piece.col);
     if (call->residual == call->out)
         return;
-    for (int64_t n = 0; n < p->chunk->images; n++) {
-        for (int64_t r = 0; r < p->chunk->rows; r++) {
+    for (int64_t n = 0; n < p->chunk->piece.images; n++) {
+        for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
             const int64_t row = out_row(&job->w, n, r, 0);
             const struct gm_conv_copy copy = {
-                .pixels = p->chunk->cols,
+                .pixels = p->chunk->piece.cols,
                 .cols = p->cols,
                 .x = call->residual + (first + row) * call->ldresidual + p->col,
                 .ldx = call->ldresidual,
@@ -372,8 +362,8 @@ static void take_statistics(const struct panel *p)
     const struct job *job = p->job;
     const struct chunk *c = p->chunk;
     const int64_t at = c->slot * job->w.cols + p->col;
-    job->stats->block(c->images * c->rows * c->cols, p->cols, p->out, job->call->ldout, false, job->mean + at,
-                      job->squares + at);
+    job->stats->block(c->piece.images * c->piece.rows * c->piece.cols, p->cols, p->out, job->call->ldout, false,
+                      job->mean + at, job->squares + at);
 }
 
 static void run_chunk(void *arg, int64_t index, int worker)
@@ -384,13 +374,13 @@ static void run_chunk(void *arg, int64_t index, int worker)
     const struct chunk c = chunk_at(job, index);
     float *band = job->bands + worker * job->band_floats;
     if (!job->in_place)
-        copy_band(job, &c, band);
-    struct panel p = {.job = job, .chunk = &c, .view = view_of(job, &c, band), .depth = gm_conv_window_depth(w)};
+        copy_band(job, &c.piece, band);
+    struct panel p = {.job = job, .chunk = &c, .view = view_of(job, &c.piece, band), .depth = gm_conv_window_depth(w)};
     for (p.col = c.first_col; p.col < c.last_col; p.col += job->gemm->nr) {
         p.cols = gm_min_i64(job->gemm->nr, c.last_col - p.col);
         p.b = call->packed + w->panels + p.col * p.depth;
         p.bias = call->bias ? call->bias + p.col : NULL;
-        p.out = call->out + (w->out_first + out_row(w, c.image, c.row, c.col)) * call->ldout + p.col;
+        p.out = call->out + (w->out_first + out_row(w, c.piece.image, c.piece.row, c.piece.col)) * call->ldout + p.col;
         if (call->residual)
             copy_residual(&p);
         multiply_panel(&p);
@@ -415,7 +405,7 @@ static void merge_chunk(void *arg, int64_t index, int worker)
         int64_t done = 0;
         for (int64_t slot = group * slots; slot < (group + 1) * slots; slot++) {
             const struct chunk c = chunk_at(job, slot * job->panel_chunks);
-            const int64_t rows = c.images * c.rows * c.cols;
+            const int64_t rows = c.piece.images * c.piece.rows * c.piece.cols;
             gm_column_stats_merge(done, rows, cols, job->mean + slot * all + first, job->squares + slot * all + first,
                                   mean, squares);
             done += rows;

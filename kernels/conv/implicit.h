@@ -44,6 +44,19 @@ static inline struct gm_conv_window gm_conv_patch_window(const struct gm_conv_wi
     return patches;
 }
 
+/* How the outputs of a window are cut: so many parts of a group's images, of the rows, of the columns. */
+struct gm_conv_cut {
+    int64_t images_a_group, image_parts, row_parts, col_parts;
+};
+
+/* Outputs of some images, which belong to one group. */
+struct gm_conv_piece {
+    int64_t group, image, images, row, rows, col, cols;
+};
+
+/* Piece i, columns first, then rows, images and groups. */
+struct gm_conv_piece gm_conv_piece_at(const struct gm_conv_window *w, const struct gm_conv_cut *cut, int64_t i);
+
 /* A window's input, on its way to the products. */
 struct gm_conv_reader {
     const struct gm_conv_kernels *kernels;

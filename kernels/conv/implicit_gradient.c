@@ -15,11 +15,11 @@ struct job {
     const struct gm_gemm_kernels *gemm;
     const struct gm_conv_call *call;
     struct gm_conv_window w;
-    int64_t groups, images_a_group;
+    int64_t groups;
+    struct gm_conv_cut cut; /* into units, */
 
-    /* A unit: so many images, rows and columns of outputs at most, and how many of each there are. */
-    int64_t images, rows, cols, image_units, row_units, col_units;
-    int64_t units, parts; /* sums over units that are added in order */
+    int64_t images, rows, cols; /* of at most so many images, rows and columns of outputs */
+    int64_t units, parts;       /* sums over units that are added in order */
     int64_t out_block, in_block, out_blocks, in_blocks;
 
     int64_t row_step, phases, phase_cols; /* of copied x: [panel][row][phase][col][image][channel] */
@@ -30,34 +30,9 @@ struct job {
     float *sums;   /* [parts, taps, w.cols, w.channels] */
 };
 
-struct unit {
-    int64_t group, image, images, row, rows, col, cols;
-};
-
 struct chunk {
     int64_t part, first_out, outs, first_in, ins;
 };
-
-static int64_t share(int64_t total, int64_t parts, int64_t i)
-{
-    return gm_gemm_share(total, parts, i);
-}
-
-static struct unit unit_at(const struct job *job, int64_t i)
-{
-    struct unit u = {0};
-    u.col = share(job->w.out_width, job->col_units, i % job->col_units);
-    u.cols = share(job->w.out_width, job->col_units, i % job->col_units + 1) - u.col;
-    i /= job->col_units;
-    u.row = share(job->w.out_height, job->row_units, i % job->row_units);
-    u.rows = share(job->w.out_height, job->row_units, i % job->row_units + 1) - u.row;
-    i /= job->row_units;
-    u.image = share(job->images_a_group, job->image_units, i % job->image_units);
-    u.images = share(job->images_a_group, job->image_units, i % job->image_units + 1) - u.image;
-    u.group = i / job->image_units;
-    u.image += u.group * job->images_a_group;
-    return u;
-}
 
 static struct chunk chunk_at(const struct job *job, int64_t i)
 {
@@ -118,14 +93,14 @@ static void cut(struct job *job)
     const int64_t pixels = COPY_FLOATS / gm_max_i64(gm_round_up(job->in_block, nr) * job->phases, job->out_block);
     const int64_t most = gm_max_i64(1, pixels / w->kernel_height - reach);
     job->cols = gm_min_i64(w->out_width, gm_min_i64(most, job->gemm->depth));
-    job->images = gm_min_i64(gm_ceil_div(RUN, job->cols), job->images_a_group);
+    job->images = gm_min_i64(gm_ceil_div(RUN, job->cols), job->cut.images_a_group);
     job->images = gm_max_i64(1, gm_min_i64(job->images, most / job->cols));
     const int64_t rows = pixels / ((job->cols + reach) * job->images);
     job->rows = gm_max_i64(1, gm_min_i64((rows - w->kernel_height) / job->row_step + 1, w->out_height));
-    job->image_units = gm_ceil_div(job->images_a_group, job->images);
-    job->row_units = gm_ceil_div(w->out_height, job->rows);
-    job->col_units = gm_ceil_div(w->out_width, job->cols);
-    job->units = job->groups * job->image_units * job->row_units * job->col_units;
+    job->cut.image_parts = gm_ceil_div(job->cut.images_a_group, job->images);
+    job->cut.row_parts = gm_ceil_div(w->out_height, job->rows);
+    job->cut.col_parts = gm_ceil_div(w->out_width, job->cols);
+    job->units = job->groups * job->cut.image_parts * job->cut.row_parts * job->cut.col_parts;
     job->parts = gm_min_i64(job->parts, job->units);
 }
 
@@ -146,7 +121,7 @@ static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *
 {
     struct job job = {.gemm = plan->gemm, .call = call, .groups = plan->options.groups};
     job.w = gm_conv_window_make(plan, GM_CONV_FORWARD, 0);
-    job.images_a_group = job.w.batch / job.groups;
+    job.cut.images_a_group = job.w.batch / job.groups;
     cut(&job);
     lay_out(&job);
     return job;
@@ -205,8 +180,8 @@ static void copy_to_panels(const struct job *job, const struct chunk *c, struct 
 }
 
 /* Row h of one image, which is row r of the copy. */
-static void copy_x_row(const struct job *job, const struct chunk *c, const struct unit *u, int64_t image, int64_t h,
-                       int64_t r, float *x)
+static void copy_x_row(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, int64_t image,
+                       int64_t h, int64_t r, float *x)
 {
     const struct gm_conv_window *w = &job->w;
     const struct gm_conv_source *s = &job->call->source;
@@ -229,7 +204,7 @@ static void copy_x_row(const struct job *job, const struct chunk *c, const struc
     }
 }
 
-static void copy_x(const struct job *job, const struct chunk *c, const struct unit *u, float *x)
+static void copy_x(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, float *x)
 {
     const struct gm_conv_window *w = &job->w;
     const int64_t rows = (u->rows - 1) * job->row_step + w->kernel_height, skip = w->stride / job->row_step;
@@ -242,7 +217,7 @@ static void copy_x(const struct job *job, const struct chunk *c, const struct un
     }
 }
 
-static void copy_dy(const struct job *job, const struct chunk *c, const struct unit *u, float *dy)
+static void copy_dy(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, float *dy)
 {
     const struct gm_conv_call *call = job->call;
     const int64_t mr = job->gemm->mr;
@@ -274,8 +249,8 @@ struct tap {
 };
 
 /* Adds the pixels that a tap meets to its sums with one tile of output channels. */
-static void add_tile(const struct job *job, const struct unit *u, const struct tap *tap, int64_t outs, const float *dy,
-                     float *sums)
+static void add_tile(const struct job *job, const struct gm_conv_piece *u, const struct tap *tap, int64_t outs,
+                     const float *dy, float *sums)
 {
     const struct gm_conv_window *w = &job->w;
     const int64_t mr = job->gemm->mr;
@@ -287,11 +262,11 @@ static void add_tile(const struct job *job, const struct unit *u, const struct t
         const float *b = tap->x + (r * job->row_step + tap->row) * tap->x_row;
         const int64_t run = (tap->cols.last - tap->cols.first) * u->images, blocks = gm_ceil_div(run, job->gemm->depth);
         for (int64_t i = 0; i < blocks; i++) {
-            const int64_t begin = share(run, blocks, i);
+            const int64_t begin = gm_gemm_share(run, blocks, i);
             const struct gm_gemm_block block = {
                 .rows = outs,
                 .cols = tap->ins,
-                .depth = share(run, blocks, i + 1) - begin,
+                .depth = gm_gemm_share(run, blocks, i + 1) - begin,
                 .a = a + begin * mr,
                 .b = b + begin * tap->pixel,
                 .c = sums,
@@ -305,7 +280,7 @@ static void add_tile(const struct job *job, const struct unit *u, const struct t
     }
 }
 
-static void add_tap(const struct job *job, const struct chunk *c, const struct unit *u, const struct tap *tap,
+static void add_tap(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, const struct tap *tap,
                     const float *dy)
 {
     for (int64_t out = 0; out < c->outs && tap->cols.first < tap->cols.last; out += job->tile_rows)
@@ -313,7 +288,8 @@ static void add_tap(const struct job *job, const struct chunk *c, const struct u
                  tap->sums + out * job->w.channels);
 }
 
-static void add_unit(const struct job *job, const struct chunk *c, const struct unit *u, float *copies, float *sums)
+static void add_unit(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, float *copies,
+                     float *sums)
 {
     const struct gm_conv_window *w = &job->w;
     float *const x = copies, *const dy = copies + job->x_floats;
@@ -354,8 +330,9 @@ static void run_chunk(void *arg, int64_t index, int worker)
     for (int64_t t = 0; t < taps; t++)
         for (int64_t o = 0; o < c.outs; o++)
             memset(sums + (t * w->cols + o) * w->channels, 0, (size_t)c.ins * sizeof(float));
-    for (int64_t i = share(job->units, job->parts, c.part); i < share(job->units, job->parts, c.part + 1); i++) {
-        const struct unit u = unit_at(job, i);
+    for (int64_t i = gm_gemm_share(job->units, job->parts, c.part);
+         i < gm_gemm_share(job->units, job->parts, c.part + 1); i++) {
+        const struct gm_conv_piece u = gm_conv_piece_at(&job->w, &job->cut, i);
         add_unit(job, &c, &u, job->copies + worker * copies_floats(job), sums);
     }
 }

@@ -10,9 +10,10 @@ struct job {
     const struct gm_gemm_kernels *gemm;
     const struct gm_conv_call *call;
     struct gm_conv_window w;
-    int64_t images_a_group, patch;
+    int64_t patch;
 
-    int64_t rows, cols, row_units, col_units; /* a unit: at most so many rows and columns of outputs of one image */
+    int64_t rows, cols;     /* of a unit, at most: outputs of one image */
+    struct gm_conv_cut cut; /* into units */
     int64_t units, parts;
     int64_t patch_floats, line_floats, panel_floats;
     float *scratch; /* for each thread these floats */
@@ -30,13 +31,17 @@ static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *
     struct job job = {.gemm = plan->gemm, .call = call, .w = gm_conv_window_make(plan, GM_CONV_FORWARD, 0)};
     const struct gm_conv_window *w = &job.w;
     const int64_t line = GM_CACHE_LINE / (int64_t)sizeof(float), depth = plan->gemm->depth;
-    job.images_a_group = w->batch / plan->options.groups;
     job.patch = gm_conv_window_depth(w);
     job.cols = gm_min_i64(w->out_width, depth);
     job.rows = gm_min_i64(w->out_height, depth / job.cols);
-    job.row_units = gm_ceil_div(w->out_height, job.rows);
-    job.col_units = job.rows > 1 ? 1 : gm_ceil_div(w->out_width, job.cols);
-    job.units = w->batch * job.row_units * job.col_units;
+    const int64_t images_a_group = w->batch / plan->options.groups;
+    job.cut = (struct gm_conv_cut){
+        .images_a_group = images_a_group,
+        .image_parts = images_a_group,
+        .row_parts = gm_ceil_div(w->out_height, job.rows),
+        .col_parts = job.rows > 1 ? 1 : gm_ceil_div(w->out_width, job.cols),
+    };
+    job.units = w->batch * job.cut.row_parts * job.cut.col_parts;
     job.parts = gm_min_i64(PARTS, job.units);
     job.patch_floats = gm_round_up(job.rows * job.cols * job.patch + plan->gemm->mr, line);
     job.line_floats = gm_conv_line_floats(w, job.cols);
@@ -54,24 +59,19 @@ static int64_t scratch_floats(const struct job *job)
 static void add_unit(const struct job *job, int64_t unit, float *scratch, bool first, float *sums)
 {
     const struct gm_conv_window *w = &job->w;
-    const int64_t col_unit = unit % job->col_units, row_unit = unit / job->col_units % job->row_units,
-                  image = unit / job->col_units / job->row_units;
-    const int64_t col = gm_gemm_share(w->out_width, job->col_units, col_unit),
-                  cols = gm_gemm_share(w->out_width, job->col_units, col_unit + 1) - col,
-                  row = gm_gemm_share(w->out_height, job->row_units, row_unit),
-                  rows = gm_gemm_share(w->out_height, job->row_units, row_unit + 1) - row;
-    const struct gm_conv_reader reader = {job->copy, w, &job->call->source, image / job->images_a_group};
+    const struct gm_conv_piece u = gm_conv_piece_at(w, &job->cut, unit);
+    const struct gm_conv_reader reader = {job->copy, w, &job->call->source, u.group};
     float *const line = scratch + job->patch_floats, *const panel = line + job->line_floats;
-    for (int64_t r = 0; r < rows; r++)
-        gm_conv_copy_patches(&reader, image, row + r, col, cols, line, scratch + r * cols * job->patch);
+    for (int64_t r = 0; r < u.rows; r++)
+        gm_conv_copy_patches(&reader, u.image, u.row + r, u.col, u.cols, line, scratch + r * u.cols * job->patch);
     const struct gm_gemm_source dy = {
-        .data = job->call->dy + ((image * w->out_height + row) * w->out_width + col) * job->call->lddy,
+        .data = job->call->dy + ((u.image * w->out_height + u.row) * w->out_width + u.col) * job->call->lddy,
         .ld = job->call->lddy,
     };
     const struct gm_gemm_block block = {
         .rows = job->patch,
         .cols = w->cols,
-        .depth = rows * cols,
+        .depth = u.rows * u.cols,
         .a = scratch,
         .lda = job->patch,
         .a_transposed = true,

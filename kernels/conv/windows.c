@@ -1,4 +1,4 @@
-/* The windows of a pass and their weights in panels. */
+/* The windows of a pass, pieces of their outputs, and their weights in panels. */
 #include "conv/implicit.h"
 
 static struct gm_conv_window forward_window(const gm_conv_plan *plan)
@@ -104,6 +104,27 @@ struct gm_conv_window gm_conv_window_make(const gm_conv_plan *plan, gm_conv_pass
         w.panels += window_floats(plan, &before);
     }
     return w;
+}
+
+/* Part i of `total`; *size is how much it has. */
+static int64_t share(int64_t total, int64_t parts, int64_t i, int64_t *size)
+{
+    const int64_t first = gm_gemm_share(total, parts, i);
+    *size = gm_gemm_share(total, parts, i + 1) - first;
+    return first;
+}
+
+struct gm_conv_piece gm_conv_piece_at(const struct gm_conv_window *w, const struct gm_conv_cut *cut, int64_t i)
+{
+    struct gm_conv_piece piece;
+    piece.col = share(w->out_width, cut->col_parts, i % cut->col_parts, &piece.cols);
+    i /= cut->col_parts;
+    piece.row = share(w->out_height, cut->row_parts, i % cut->row_parts, &piece.rows);
+    i /= cut->row_parts;
+    piece.image = share(cut->images_a_group, cut->image_parts, i % cut->image_parts, &piece.images);
+    piece.group = i / cut->image_parts;
+    piece.image += piece.group * cut->images_a_group;
+    return piece;
 }
 
 int64_t gm_conv_implicit_floats(const gm_conv_plan *plan, gm_conv_pass pass)
