@@ -55,7 +55,8 @@ static gm_pass *set_pass(const gm_model *model, gm_arena *arena, const struct ca
         const struct matrix x = value_of(network, arena, call, layer->x);
         pass->x = x.data;
         pass->ldx = x.ld;
-        pass->line = gm_layer_line(&network->layers[layer->x], &arena->passes[layer->x]);
+        if (!model->frozen) /* frozen lines are in the weights of whoever wrote x */
+            pass->line = gm_layer_line(&network->layers[layer->x], &arena->passes[layer->x]);
     }
     pass->residual = layer->residual == GM_NO_LAYER ? NULL : value_of(network, arena, call, layer->residual).data;
     pass->y = y.data;
@@ -72,7 +73,6 @@ static gm_status run_frozen(gm_model *model, gm_arena *arena, const struct call 
     if (frozen->left_out)
         return GM_OK;
     gm_pass *pass = set_pass(model, arena, call, i);
-    pass->line = (gm_conv_input){NULL, NULL, false}; /* lines are in the weights of whoever wrote x */
     if (network->layers[i].kind != GM_LAYER_CONV || frozen->norm == GM_NO_LAYER)
         return gm_layer_infer(model->context, &network->layers[i], pass);
     const struct matrix y = value_of(network, arena, call, frozen->output);
