@@ -215,21 +215,16 @@ static void prepare(layer *l, const char *request)
 
 static double norm(const float *x, int64_t count)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += (double)x[i] * x[i];
-    return sqrt(sum);
+    return sqrt(server_sum_of_squares(count, x));
 }
 
 static double answer(const char *request)
 {
     static layer current;
-    char what[16];
-    int rest = 0;
-    if (sscanf(request, "%15s %n", what, &rest) != 1)
-        server_fail("not a request: %s", request);
-    if (strcmp(request + rest, current.request) != 0)
-        prepare(&current, request + rest);
+    char what[SERVER_WORD];
+    const char *rest = server_first_word(request, what);
+    if (strcmp(rest, current.request) != 0)
+        prepare(&current, rest);
     if (!strcmp(what, "time"))
         return server_time(run, &current, &current.last);
     if (strcmp(what, "value") != 0)

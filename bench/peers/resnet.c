@@ -84,24 +84,16 @@ static void prepare(resnet *r, const char *request)
     r->gradient = bench_floats(batch * widest, 3);
 }
 
-static double square(int64_t count, const float *x)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += (double)x[i] * x[i];
-    return sum;
-}
-
 /* Of the features, or of all gradients. */
 static double norm(const resnet *r)
 {
     if (!r->train)
-        return sqrt(square(r->batch * r->features, r->result));
+        return sqrt(server_sum_of_squares(r->batch * r->features, r->result));
     double sum = 0;
     for (int32_t i = 0; i < gm_model_parameter_count(r->model); i++) {
         const gm_parameter p = gm_model_parameter(r->model, i);
         if (p.gradient)
-            sum += square(p.count, p.gradient);
+            sum += server_sum_of_squares(p.count, p.gradient);
     }
     return sqrt(sum);
 }
@@ -109,12 +101,10 @@ static double norm(const resnet *r)
 static double answer(const char *request)
 {
     static resnet current;
-    char what[16];
-    int rest = 0;
-    if (sscanf(request, "%15s %n", what, &rest) != 1)
-        server_fail("not a request: %s", request);
-    if (strcmp(request + rest, current.request) != 0)
-        prepare(&current, request + rest);
+    char what[SERVER_WORD];
+    const char *rest = server_first_word(request, what);
+    if (strcmp(rest, current.request) != 0)
+        prepare(&current, rest);
     if (!strcmp(what, "time"))
         return server_time(run, &current, &current.last);
     const bool peak = !strcmp(what, "peak");

@@ -87,6 +87,22 @@ double server_time(void (*call)(void *arg), void *arg, double *last)
     return *last = server_least(time_calls, &c) / (double)c.count;
 }
 
+const char *server_first_word(const char *request, char word[SERVER_WORD])
+{
+    int rest = 0;
+    if (sscanf(request, "%15s %n", word, &rest) != 1)
+        server_fail("not a request: %s", request);
+    return request + rest;
+}
+
+double server_sum_of_squares(int64_t count, const float *x)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
 static size_t status_bytes(const char *field)
 {
     FILE *status = fopen("/proc/self/status", "r");

@@ -4,6 +4,7 @@
 #define GEMEL_BENCH_SERVER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Answers one request; the state of the last request (operands) may be kept for the next. Ends the program by
  * server_fail() when the request makes no sense. */
@@ -25,6 +26,14 @@ double server_least(double (*batch)(void *arg), void *arg);
 double server_time(void (*call)(void *arg), void *arg, double *last);
 
 double server_seconds(void);
+
+enum { SERVER_WORD = 16 };
+
+/* Copies the first word of a request, and returns the rest of it. */
+const char *server_first_word(const char *request, char word[SERVER_WORD]);
+
+/* In double. */
+double server_sum_of_squares(int64_t count, const float *x);
 
 /* Bytes of memory that the process occupies, and the most that it has occupied since server_reset_peak(). */
 size_t server_resident(void);

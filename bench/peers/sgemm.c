@@ -42,12 +42,10 @@ static void multiply(void *arg)
 static double answer(const char *request)
 {
     static product current;
-    char what[16];
-    int shape = 0;
-    if (sscanf(request, "%15s %n", what, &shape) != 1)
-        server_fail("not a request: %s", request);
-    if (strcmp(request + shape, current.shape) != 0)
-        prepare(&current, request + shape);
+    char what[SERVER_WORD];
+    const char *rest = server_first_word(request, what);
+    if (strcmp(rest, current.shape) != 0)
+        prepare(&current, rest);
     if (!strcmp(what, "time"))
         return server_time(multiply, &current, &current.last);
     if (!strcmp(what, "workspace"))
