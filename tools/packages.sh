@@ -2,7 +2,7 @@
 # Sourced by the scripts that must work on a bare Debian: which packages they need, and need_packages, which installs the
 # missing ones and leaves the package manager alone when there are none.
 
-build_packages='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libspng-dev zlib1g-dev'
+build_packages='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libspng-dev libturbojpeg0-dev zlib1g-dev'
 # shellcheck disable=SC2034 # for the scripts that source this file
 quickstart_packages="$build_packages dataset-fashion-mnist"
 # shellcheck disable=SC2034

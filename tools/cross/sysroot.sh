@@ -3,7 +3,7 @@
 # script. It uses the system's package sources with a state of its own: nothing is installed, and no root is needed.
 set -eu
 [ $# -eq 1 ] || { echo "usage: sh tools/cross/sysroot.sh DIR" >&2; exit 2; }
-packages='libjansson4 libjansson-dev zlib1g zlib1g-dev libspng0 libspng-dev check libsubunit0 libsubunit-dev'
+packages='libjansson4 libjansson-dev zlib1g zlib1g-dev libspng0 libspng-dev libturbojpeg0 libturbojpeg0-dev check libsubunit0 libsubunit-dev'
 
 mkdir -p "$1"
 root=$(cd "$1" && pwd)
