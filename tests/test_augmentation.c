@@ -265,25 +265,28 @@ START_TEST(views_do_not_depend_on_threads_or_order)
         for (int t = 0; t < 4; t++) {
             gm_context *context = test_context(GM_ISA_AUTO, threads[t]);
             float *y = t == 0 ? first : again;
-            ck_assert_int_eq(gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 1, order, ROWS, y, DIM),
-                             GM_OK);
+            ck_assert_int_eq(
+                gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 1, order, ROWS, y, DIM, NULL), GM_OK);
             ck_assert(test_same_bits(first, y, sizeof first));
             /* One by one, in order, and without a list of rows. */
             int64_t wrong = 0;
             for (int64_t i = 0; i < ROWS; i += 13) {
                 float one[DIM];
                 ck_assert_int_eq(
-                    gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 1, &order[i], 1, one, DIM), GM_OK);
+                    gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 1, &order[i], 1, one, DIM, NULL),
+                    GM_OK);
                 wrong += !test_same_bits(one, first + i * DIM, sizeof one);
             }
             ck_assert_int_eq(wrong, 0);
             ck_assert_int_eq(
-                gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 1, NULL, ROWS, again, DIM), GM_OK);
+                gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 1, NULL, ROWS, again, DIM, NULL),
+                GM_OK);
             for (int64_t i = 0; i < ROWS; i++)
                 wrong += !test_same_bits(again + order[i] * DIM, first + i * DIM, DIM * sizeof *first);
             ck_assert_int_eq(wrong, 0);
             ck_assert_int_eq(
-                gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 0, order, ROWS, again, DIM), GM_OK);
+                gm_dataset_view_f32(&dataset, &dataset.train, context, &a, 9, 3, 0, order, ROWS, again, DIM, NULL),
+                GM_OK);
             ck_assert(!test_same_bits(first, again, sizeof first));
             gm_context_destroy(context);
         }
@@ -301,9 +304,9 @@ START_TEST(without_augmentation_views_are_the_samples)
         gm_augmentation none;
         ck_assert_int_eq(gm_augmentation_preset("none", &none, NULL), GM_OK);
         gm_context *context = test_context(GM_ISA_AUTO, 2);
-        ck_assert_int_eq(gm_dataset_view_f32(&dataset, &dataset.train, context, &none, 1, 0, 0, NULL, ROWS, view, DIM),
-                         GM_OK);
-        ck_assert_int_eq(gm_dataset_plain_f32(&dataset, &dataset.train, context, NULL, ROWS, plain, DIM), GM_OK);
+        ck_assert_int_eq(
+            gm_dataset_view_f32(&dataset, &dataset.train, context, &none, 1, 0, 0, NULL, ROWS, view, DIM, NULL), GM_OK);
+        ck_assert_int_eq(gm_dataset_plain_f32(&dataset, &dataset.train, context, NULL, ROWS, plain, DIM, NULL), GM_OK);
         ck_assert(test_same_bits(view, plain, sizeof view));
         gm_context_destroy(context);
     }

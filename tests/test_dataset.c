@@ -129,7 +129,7 @@ START_TEST(plain_samples_are_normalised_pixels)
     const int64_t rows[] = {3, 0, 3};
     float y[3][PIXELS + 2];
     test_fill_nan(y[0], 3 * (PIXELS + 2));
-    ck_assert_int_eq(gm_dataset_plain_f32(dataset, &dataset->test, context, rows, 3, y[0], PIXELS + 2), GM_OK);
+    ck_assert_int_eq(gm_dataset_plain_f32(dataset, &dataset->test, context, rows, 3, y[0], PIXELS + 2, NULL), GM_OK);
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < PIXELS; j++)
             ck_assert(y[i][j] == ((float)pixel_of((int)rows[i], j) / 255.0f - dataset->mean) / dataset->std);
@@ -155,9 +155,9 @@ START_TEST(plain_samples_of_a_large_batch)
                          .height = HEIGHT,
                          .width = WIDTH,
                          .std = 1.0f,
-                         .train = {ROWS, pixels, NULL, NULL}};
+                         .train = {.rows = ROWS, .pixels = pixels}};
     gm_context *context = test_context(GM_ISA_AUTO, 2);
-    ck_assert_int_eq(gm_dataset_plain_f32(&images, &images.train, context, NULL, ROWS, y, PIXELS), GM_OK);
+    ck_assert_int_eq(gm_dataset_plain_f32(&images, &images.train, context, NULL, ROWS, y, PIXELS, NULL), GM_OK);
     int wrong = 0;
     for (int i = 0; i < ROWS * PIXELS; i++)
         wrong += y[i] != (float)pixels[i] / 255.0f;
@@ -491,7 +491,7 @@ START_TEST(bad_arguments_of_views_return_their_status)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const gm_status status =
             gm_dataset_view_f32(cases[i].dataset, &dataset->train, cases[i].context, cases[i].augmentation, 0, 0, 0,
-                                cases[i].rows, cases[i].count, cases[i].y, cases[i].ldy);
+                                cases[i].rows, cases[i].count, cases[i].y, cases[i].ldy, NULL);
         ck_assert_msg(status == cases[i].status, "case %zu: %s", i, gm_status_string(status));
     }
     free(y);

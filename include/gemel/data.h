@@ -12,42 +12,56 @@ GM_BEGIN_DECLS
 typedef enum gm_data_kind {
     GM_DATA_GRAY_IMAGES = 0, /* one byte a pixel */
     GM_DATA_VECTORS,         /* float32 features */
+    GM_DATA_COLOR_IMAGES, /* RGB, one byte a channel, in memory or in files that are decoded whenever they are read */
 } gm_data_kind;
 
 typedef struct gm_split {
     int64_t rows;
-    const uint8_t *pixels; /* [rows, height, width] of GM_DATA_GRAY_IMAGES, else NULL */
-    const float *features; /* [rows, dim] of GM_DATA_VECTORS, standardised by the training rows; else NULL */
-    const int32_t *labels; /* [rows], in [0, classes); NULL without labels */
+    const uint8_t *pixels;    /* [rows, height, width, channels] of images in memory, else NULL */
+    const float *features;    /* [rows, dim] of GM_DATA_VECTORS, standardised by the training rows; else NULL */
+    const int32_t *labels;    /* [rows], in [0, classes); NULL without labels */
+    const char *const *paths; /* [rows] of images in files, which have any size; else NULL */
 } gm_split;
 
 /* Read-only once opened. */
 typedef struct gm_dataset {
     gm_data_kind kind;
     char name[128]; /* "fashion-mnist", "synthetic", or the file's name without its folder and extension */
-    int64_t dim;    /* numbers in one sample: height * width, or the width of the features */
-    int64_t height, width;
-    int32_t classes;                /* 0 without labels */
-    const char *const *class_names; /* [classes] or NULL */
-    float mean, std;                /* of the training pixels in [0, 1]; 0 and 1 for vectors */
-    gm_split train, test;           /* test.rows is 0 where there is none */
+    int64_t dim;    /* numbers in one sample: height * width * channels, or the width of the features */
+    int64_t height, width, channels;       /* of an image as a network sees it; 0 for vectors */
+    int32_t classes;                       /* 0 without labels */
+    const char *const *class_names;        /* [classes] or NULL */
+    float mean, std;                       /* of the training pixels in [0, 1], grey images; else 0 and 1 */
+    float channel_mean[3], channel_std[3]; /* the same of colour images in memory; of files, ImageNet's */
+    gm_split train, test;                  /* test.rows is 0 where there is none */
+    int64_t skipped;                       /* bad images that options.skip_bad_images left out … */
+    const char *const *skipped_messages;   /* … and what was wrong with each: [skipped] */
 } gm_dataset;
 
 typedef struct gm_dataset_options {
-    size_t size;        /* sizeof(gm_dataset_options) */
-    const char *labels; /* .npy of integers, one a row, for a .npy of features; NULL: none */
-    double val_split;   /* share of the rows of a .npy that become the test split, chosen by seed; 0: none */
+    size_t size; /* sizeof(gm_dataset_options) */
+    const char
+        *labels;      /* .npy of integers, one a row, for a .npy of features; for image files a text of lines PATH,LABEL
+                       * with paths inside the folder and labels that are names or all integers; NULL: none */
+    double val_split; /* share of the rows of a .npy or of image files that become the test split, chosen by seed */
     uint64_t seed;
+    const char *train_list; /* image files: a text that names the training images, one a line, by their path inside the
+                             * folder or by a file name that only one has; the other ones are left out. NULL: all */
+    bool skip_bad_images; /* image files: decode each once now, and leave out those that cannot be; else the first such
+                           * image is an error when it is read */
+    int64_t image_size;   /* image files: height and width that the network sees; 0: 224 */
+    gm_context *context;  /* its threads decode for skip_bad_images; NULL: the caller's alone */
 } gm_dataset_options;
 
 static inline gm_dataset_options gm_dataset_default_options(void)
 {
-    gm_dataset_options options = {sizeof(gm_dataset_options), NULL, 0.0, 0};
+    gm_dataset_options options = {sizeof(gm_dataset_options), NULL, 0.0, 0, NULL, false, 0, NULL};
     return options;
 }
 
 /* what: "fashion-mnist" (Debian's package dataset-fashion-mnist), "mnist" or a folder with the four idx files, plain or
- * gzip; a .npy file [rows, dim] of float32, float16 or uint8 in C order; or "synthetic".
+ * gzip; a folder with the binary files of CIFAR-10 or CIFAR-100; a folder of JPEG and PNG images; a .npy file [rows,
+ * dim] of float32, float16 or uint8 in C order; or "synthetic".
  * Errors: GM_IO_ERROR, GM_BAD_DATA, GM_OUT_OF_MEMORY, GM_BAD_USAGE; *dataset is NULL then. */
 GM_API gm_status gm_dataset_open(const char *what, const gm_dataset_options *options, gm_dataset **dataset,
                                  gm_error *error);
@@ -79,14 +93,16 @@ GM_API gm_status gm_augmentation_preset(const char *name, gm_augmentation *augme
 
 /* y = the view number `view` of the samples rows[0 … count) in epoch `epoch`: normalised pixels, or features. A
  * function of its arguments alone: the same numbers on any number of threads and in any order. y: [count, dim], ldy >=
- * dim. rows: NULL for 0, 1, 2 … */
+ * dim; an image is [height, width, channels]. rows: NULL for 0, 1, 2 … Errors: GM_INVALID_ARGUMENT, GM_SIZE_OVERFLOW,
+ * GM_OUT_OF_MEMORY; GM_BAD_DATA for a file that is no image or gone, the first one of `rows`. */
 GM_API gm_status gm_dataset_view_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
                                      const gm_augmentation *augmentation, uint64_t seed, int64_t epoch, int32_t view,
-                                     const int64_t *rows, int64_t count, float *y, int64_t ldy);
+                                     const int64_t *rows, int64_t count, float *y, int64_t ldy, gm_error *error);
 
-/* The same samples as they are, without augmentation. */
+/* The same samples as they are, without augmentation; of image files, the centre: the shorter side resized to 256/224
+ * of the dataset's size, then cut. */
 GM_API gm_status gm_dataset_plain_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
-                                      const int64_t *rows, int64_t count, float *y, int64_t ldy);
+                                      const int64_t *rows, int64_t count, float *y, int64_t ldy, gm_error *error);
 
 /* order = a permutation of 0 … count - 1 drawn by (seed, epoch). */
 GM_API void gm_shuffle(uint64_t seed, int64_t epoch, int64_t *order, int64_t count);

@@ -78,10 +78,11 @@ static gm_status read_dataset(struct gm_dataset_memory *memory, const char *what
     if (npy)
         return gm_dataset_read_npy(memory, what, options, error);
     if (is_folder(what))
-        return gm_dataset_read_mnist(memory, what, NULL, error);
+        return gm_dataset_is_cifar(what) ? gm_dataset_read_cifar(memory, what, error)
+                                         : gm_dataset_read_mnist(memory, what, NULL, error);
     return gm_error_set(error, GM_BAD_DATA,
                         "%s: no such data; give fashion-mnist, mnist, synthetic, a folder with the four idx files of "
-                        "MNIST or a .npy file",
+                        "MNIST or the binary files of CIFAR, or a .npy file",
                         what);
 }
 
@@ -117,5 +118,9 @@ void gm_dataset_close(gm_dataset *dataset)
     free(memory->features);
     free(memory->train_labels);
     free(memory->test_labels);
+    gm_texts_free(&memory->class_names);
+    gm_texts_free(&memory->train_paths);
+    gm_texts_free(&memory->test_paths);
+    gm_texts_free(&memory->skipped);
     free(memory);
 }

@@ -4,12 +4,15 @@
 
 #include <gemel/data.h>
 
+#include "data/texts.h"
+
 /* A data set and the memory that its splits point into. */
 struct gm_dataset_memory {
     gm_dataset dataset; /* first: what the caller holds */
     uint8_t *train_pixels, *test_pixels;
     float *features; /* of the training rows, then of the test rows */
     int32_t *train_labels, *test_labels;
+    struct gm_texts class_names, train_paths, test_paths, skipped;
     uint64_t split_seed; /* of a .npy: which of its rows are the test rows */
     bool split_drawn;
 };
@@ -18,6 +21,16 @@ struct gm_dataset_memory {
  * Errors: those of gm_dataset_open(). What was read stays in *memory, also after an error. */
 gm_status gm_dataset_read_mnist(struct gm_dataset_memory *memory, const char *folder, const char *package,
                                 gm_error *error);
+
+/* Whether a folder has the first of the binary files of CIFAR-10 or CIFAR-100; reads them all, under the conditions of
+ * gm_dataset_read_mnist(). */
+bool gm_dataset_is_cifar(const char *folder);
+gm_status gm_dataset_read_cifar(struct gm_dataset_memory *memory, const char *folder, gm_error *error);
+
+/* A folder of image files, split and labelled as its subfolders and the options say; nothing is decoded without
+ * options->skip_bad_images. */
+gm_status gm_dataset_read_folder(struct gm_dataset_memory *memory, const char *folder,
+                                 const gm_dataset_options *options, gm_error *error);
 
 /* Clusters in space: one Gaussian a class around a random centre. */
 gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, uint64_t seed, gm_error *error);

@@ -61,6 +61,7 @@ static gm_status read_images(const char *folder, const char *name, const char *p
                             (long long)dataset->width);
     dataset->height = height;
     dataset->width = width;
+    dataset->channels = 1;
     dataset->dim = height * width;
     split->rows = idx.shape[0];
     split->pixels = idx.bytes;

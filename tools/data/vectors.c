@@ -54,8 +54,8 @@ gm_status gm_dataset_set_vectors(struct gm_dataset_memory *memory, int64_t train
     dataset->kind = GM_DATA_VECTORS;
     dataset->dim = dim;
     dataset->std = 1.0f;
-    dataset->train = (gm_split){train_rows, NULL, x, memory->train_labels};
-    dataset->test = (gm_split){test_rows, NULL, x + train_rows * dim, memory->test_labels};
+    dataset->train = (gm_split){.rows = train_rows, .features = x, .labels = memory->train_labels};
+    dataset->test = (gm_split){.rows = test_rows, .features = x + train_rows * dim, .labels = memory->test_labels};
     return GM_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "data/augmentation.h"
 #include "data/dataset.h"
+#include "data/plain.h"
 
 /* Samples of one call of the image kernel: their drawn views take 20 KB of stack. Rows of one chunk of vectors, and
  * views that are drawn in one chunk. None of these changes a number. */
@@ -37,7 +38,7 @@ static void draw_chunk(void *arg, int64_t chunk, int worker)
     }
 }
 
-static gm_status make_image_views(gm_context *context, struct view_job *job, int64_t total)
+static gm_status make_gray_views(gm_context *context, struct view_job *job, int64_t total)
 {
     const gm_dataset *dataset = job->dataset;
     gm_gray_view views[PIECE];
@@ -77,7 +78,7 @@ static void vector_chunk(void *arg, int64_t chunk, int worker)
     }
 }
 
-static gm_status make_views(gm_context *context, struct view_job *job, int64_t count)
+static gm_status check_arguments(const gm_context *context, const struct view_job *job, int64_t count)
 {
     const gm_dataset *dataset = job->dataset;
     const gm_split *split = job->split;
@@ -90,26 +91,38 @@ static gm_status make_views(gm_context *context, struct view_job *job, int64_t c
     for (int64_t i = 0; job->rows && i < count; i++)
         if (job->rows[i] < 0 || job->rows[i] >= split->rows)
             return GM_INVALID_ARGUMENT;
-    if (dataset->kind == GM_DATA_GRAY_IMAGES)
-        return make_image_views(context, job, count);
-    job->count = count;
-    gm_context_parallel_for(context, (count + CHUNK - 1) / CHUNK, vector_chunk, job);
     return GM_OK;
+}
+
+static gm_status make_views(gm_context *context, struct view_job *job, int64_t count, gm_error *error)
+{
+    gm_status status = check_arguments(context, job, count);
+    if (status == GM_OK && job->dataset->kind == GM_DATA_COLOR_IMAGES)
+        return job->augmentation
+                   ? gm_error_set(error, GM_BAD_USAGE, "%s: no views of colour images", job->dataset->name)
+                   : gm_color_plain_f32(job->dataset, job->split, context, job->rows, count, job->y, job->ldy, error);
+    if (status == GM_OK && job->dataset->kind == GM_DATA_GRAY_IMAGES) {
+        status = make_gray_views(context, job, count);
+    } else if (status == GM_OK) {
+        job->count = count;
+        gm_context_parallel_for(context, (count + CHUNK - 1) / CHUNK, vector_chunk, job);
+    }
+    return status == GM_OK ? GM_OK : gm_error_set(error, status, "samples: %s", gm_status_string(status));
 }
 
 gm_status gm_dataset_view_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
                               const gm_augmentation *augmentation, uint64_t seed, int64_t epoch, int32_t view,
-                              const int64_t *rows, int64_t count, float *y, int64_t ldy)
+                              const int64_t *rows, int64_t count, float *y, int64_t ldy, gm_error *error)
 {
     if (!augmentation || augmentation->size < sizeof *augmentation)
-        return GM_INVALID_ARGUMENT;
+        return gm_error_set(error, GM_INVALID_ARGUMENT, "no augmentation, or one without a size");
     struct view_job job = {dataset, split, augmentation, {seed, epoch, 0, view}, rows, 0, 0, NULL, y, ldy};
-    return make_views(context, &job, count);
+    return make_views(context, &job, count, error);
 }
 
 gm_status gm_dataset_plain_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
-                               const int64_t *rows, int64_t count, float *y, int64_t ldy)
+                               const int64_t *rows, int64_t count, float *y, int64_t ldy, gm_error *error)
 {
     struct view_job job = {dataset, split, NULL, {0}, rows, 0, 0, NULL, y, ldy};
-    return make_views(context, &job, count);
+    return make_views(context, &job, count, error);
 }

@@ -17,28 +17,30 @@ static double monotonic_seconds(void)
 gm_status gm_split_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
                             float *features, gm_error *error)
 {
-    enum { BLOCK = 4096 };
-    const int64_t dim = gm_model_feature_size(model);
-    gm_status status = GM_OUT_OF_MEMORY;
-    float *plain = malloc(sizeof(float) * BLOCK * (size_t)dataset->dim);
-    int64_t *rows = malloc(sizeof(int64_t) * BLOCK);
+    enum { MOST_ROWS = 4096, MOST_NUMBERS = 1 << 24 }; /* of a piece: 64 MB where a sample is not larger */
+    const int64_t dim = gm_model_feature_size(model), fitting = MOST_NUMBERS / dataset->dim;
+    const int64_t piece = fitting < 1 ? 1 : fitting < MOST_ROWS ? fitting : MOST_ROWS;
+    float *plain = malloc(sizeof(float) * (size_t)piece * (size_t)dataset->dim);
+    int64_t *rows = malloc(sizeof(int64_t) * (size_t)piece);
+    gm_status status = GM_OK;
     if (!plain || !rows)
-        goto fail;
-    status = GM_OK;
-    for (int64_t first = 0; first < split->rows && status == GM_OK; first += BLOCK) {
-        const int64_t count = split->rows - first < BLOCK ? split->rows - first : BLOCK;
+        status =
+            gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for %lld samples of %s", (long long)piece, dataset->name);
+    for (int64_t first = 0; first < split->rows && status == GM_OK; first += piece) {
+        const int64_t count = split->rows - first < piece ? split->rows - first : piece;
         for (int64_t i = 0; i < count; i++)
             rows[i] = first + i;
-        status = gm_dataset_plain_f32(dataset, split, context, rows, count, plain, dataset->dim);
-        if (status == GM_OK)
-            status = gm_model_features_f32(model, count, plain, dataset->dim, features + first * dim, dim);
+        status = gm_dataset_plain_f32(dataset, split, context, rows, count, plain, dataset->dim, error);
+        if (status != GM_OK)
+            break;
+        status = gm_model_features_f32(model, count, plain, dataset->dim, features + first * dim, dim);
+        if (status != GM_OK)
+            gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)split->rows, dataset->name,
+                         gm_status_string(status));
     }
-fail:
     free(plain);
     free(rows);
-    return status == GM_OK ? GM_OK
-                           : gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)split->rows,
-                                          dataset->name, gm_status_string(status));
+    return status;
 }
 
 static gm_status model_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,

@@ -227,9 +227,10 @@ double gm_trainer_seconds(const gm_trainer *t)
 
 static size_t data_bytes(const gm_dataset *dataset)
 {
-    const size_t number = dataset->kind == GM_DATA_GRAY_IMAGES ? sizeof(uint8_t) : sizeof(float);
+    const gm_split *train = &dataset->train;
+    const size_t number = train->pixels ? sizeof(uint8_t) : train->features ? sizeof(float) : 0;
     const size_t label = dataset->classes > 0 ? sizeof(int32_t) : 0;
-    return (size_t)(dataset->train.rows + dataset->test.rows) * ((size_t)dataset->dim * number + label);
+    return (size_t)(train->rows + dataset->test.rows) * ((size_t)dataset->dim * number + label);
 }
 
 void gm_trainer_describe(const gm_trainer *t, FILE *out)
@@ -332,11 +333,11 @@ static gm_status internal(gm_status status, const char *what, gm_error *error)
 static gm_status make_views(gm_trainer *t, const int64_t *rows, gm_error *error)
 {
     for (int32_t view = 0; view < VIEWS; view++) {
-        const gm_status status = gm_dataset_view_f32(t->dataset, &t->dataset->train, t->context,
-                                                     &t->config->augmentation, (uint64_t)t->config->seed, t->epoch,
-                                                     view, rows, t->batch, t->x + view * t->batch * t->dim, t->dim);
+        const gm_status status = gm_dataset_view_f32(
+            t->dataset, &t->dataset->train, t->context, &t->config->augmentation, (uint64_t)t->config->seed, t->epoch,
+            view, rows, t->batch, t->x + view * t->batch * t->dim, t->dim, error);
         if (status != GM_OK)
-            return internal(status, "augmentation", error);
+            return status;
     }
     return GM_OK;
 }
