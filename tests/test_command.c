@@ -189,6 +189,7 @@ static const struct {
     {"train magic", 0, 0, 3, "magic/train-images-idx3-ubyte.gz"},
     {"train good.npy --batch-size=32 --checkpoint-dir=/proc/run", 0, 0, 1, "/proc/run"},
     {"train good.npy --batch-size=32 --checkpoint-dir=good.npy/run", 0, 0, 1, "good.npy/run"},
+    {"train good.npy --workers=-1", 0, 0, 2, "--workers -1: expected a whole number from 0"},
     {"train --resume", 0, 0, 2, "--resume takes the folder of one run"},
     {"train absent --resume", 0, 0, 3, "absent/config.json"},
     {"train good.npy --batch-size=32 --init=absent.pth", 0, 0, 3, "absent.pth"},
@@ -508,8 +509,8 @@ START_TEST(a_resumed_run_ends_as_if_never_stopped)
     ck_assert(!same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
     ck_assert_int_eq(gemel("train run --resume --no-evaluation --seed=3", output), 2);
     ck_assert_ptr_nonnull(strstr(output, "--seed: a resumed run keeps its settings"));
-    while (gemel("train run --resume --no-evaluation --quiet --save-every=100 --threads=2 --max-time=0.05s", output) ==
-           0)
+    while (gemel("train run --resume --no-evaluation --quiet --save-every=100 --threads=2 --workers=2 --max-time=0.05s",
+                 output) == 0)
         continue;
     ck_assert_msg(strstr(output, "all 40 epochs are done; pass --epochs"), "%s", output);
     ck_assert(same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));

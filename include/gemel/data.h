@@ -99,6 +99,11 @@ GM_API gm_status gm_dataset_view_f32(const gm_dataset *dataset, const gm_split *
                                      const gm_augmentation *augmentation, uint64_t seed, int64_t epoch, int32_t view,
                                      const int64_t *rows, int64_t count, float *y, int64_t ldy, gm_error *error);
 
+/* The views 0 … views - 1 of the samples, for less than they cost one by one: y: [views, count, dim]. */
+GM_API gm_status gm_dataset_views_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,
+                                      const gm_augmentation *augmentation, uint64_t seed, int64_t epoch, int32_t views,
+                                      const int64_t *rows, int64_t count, float *y, int64_t ldy, gm_error *error);
+
 /* The same samples as they are, without augmentation; of image files, the centre: the shorter side resized to 256/224
  * of the dataset's size, then cut. */
 GM_API gm_status gm_dataset_plain_f32(const gm_dataset *dataset, const gm_split *split, gm_context *context,

@@ -52,10 +52,8 @@ int main(int argc, char **argv)
             gm_shuffle(seed, epoch, order, data->train.rows);
 
         /* two randomly augmented versions of a batch: x is [2 N, dim] */
-        for (int view = 0; view < 2; view++)
-            check(gm_dataset_view_f32(data, &data->train, context, &augmentation, seed, epoch, view, rows, N,
-                                      x + view * N * dim, dim, NULL),
-                  "views");
+        check(gm_dataset_views_f32(data, &data->train, context, &augmentation, seed, epoch, 2, rows, N, x, dim, &error),
+              "views");
         /* their embeddings: z is [2 N, D] */
         check(gm_model_forward_f32(network, 2, N, x, dim, z, D), "forward");
         /* normalisation, cross-correlation, loss and its gradient in one call */

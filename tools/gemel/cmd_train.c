@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "data/loader.h"
 #include "signals.h"
 #include "support/file.h"
 #include "support/parse.h"
@@ -30,6 +31,7 @@ enum {
     KEY_PRINT_FREQ,
     KEY_SAVE_EVERY,
     KEY_MAX_TIME,
+    KEY_WORKERS,
     KEY_MATRIX,
     KEY_DRY_RUN,
     KEY_NO_EVALUATION,
@@ -47,6 +49,9 @@ static const struct argp_option run_options[] = {
     {"print-freq", KEY_PRINT_FREQ, "N", 0, "Steps between two lines of stats.txt (100)", 0},
     {"save-every", KEY_SAVE_EVERY, "N", 0, "Epochs between two checkpoints (1)", 0},
     {"max-time", KEY_MAX_TIME, "TIME", 0, "End training after a time as 90s, 15m or 8h", 0},
+    {"workers", KEY_WORKERS, "N", 0,
+     "Load and augment data ahead with N threads beside those of --threads; 0: with the latter, between the steps (0)",
+     0},
     {"matrix", KEY_MATRIX, "auto|on|off", 0,
      "Show the cross-correlation matrix: live on a terminal (auto), also as text "
      "after every epoch elsewhere (on), or never (off)",
@@ -78,6 +83,7 @@ typedef struct train_arguments {
     const char *config, *checkpoint_dir;
     bool overwrite, resume, dry_run, no_evaluation;
     int64_t print_freq, save_every;
+    int64_t workers;
     double max_time;
     gm_matrix_mode matrix;
 } train_arguments;
@@ -138,6 +144,10 @@ static error_t parse_train(int key, char *argument, struct argp_state *state)
     case KEY_MAX_TIME:
         if (!gm_parse_duration(argument, &a->max_time))
             argp_error(state, "--max-time %s: expected a time as 90s, 15m or 8h", argument);
+        return 0;
+    case KEY_WORKERS:
+        if (!gm_parse_int64(argument, 0, GM_LOADER_MOST_WORKERS, &a->workers))
+            argp_error(state, "--workers %s: expected a whole number from 0 to %d", argument, GM_LOADER_MOST_WORKERS);
         return 0;
     case KEY_MATRIX:
         set_matrix(argument, &a->matrix, state);
@@ -360,6 +370,7 @@ static gm_status train(train_job *job, gm_error *error)
         .print_freq = a->print_freq,
         .save_every = a->save_every,
         .max_time = a->max_time,
+        .workers = (int32_t)a->workers,
         .stop = gm_signals_caught(),
         .progress = &progress,
     };
@@ -415,8 +426,9 @@ static gm_status run(train_job *job, gm_error *error)
 {
     gm_status status = prepare(job, error);
     if (status == GM_OK && job->arguments->dry_run) {
-        gm_trainer_describe(job->trainer, stdout);
-        return gm_trainer_estimate(job->trainer, stdout, error);
+        const int32_t workers = (int32_t)job->arguments->workers;
+        gm_trainer_describe(job->trainer, workers, stdout);
+        return gm_trainer_estimate(job->trainer, workers, stdout, error);
     }
     if (status == GM_OK)
         status = enter_folder(job, error);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "data/loader.h"
 #include "support/parse.h"
 #include "train/checkpoint.h"
 #include "train/effective_rank.h"
@@ -15,7 +16,7 @@
 #include "train/run_log.h"
 #include "train/schedule.h"
 
-enum { VIEWS = 2, LIVE_TILES = 32 };
+enum { VIEWS = GM_LOADER_VIEWS, LIVE_TILES = 32 };
 
 struct gm_trainer {
     gm_context *context;
@@ -28,15 +29,15 @@ struct gm_trainer {
 
     int64_t batch, dim, width; /* samples a step, columns of a sample and of the embedding */
     int64_t steps_per_epoch, warmup_steps, steps;
-    float *x;          /* [2 batch, dim] the two views, one below the other */
     float *z, *dz;     /* [2 batch, width] */
     float *statistics; /* [2, 2, width] means, then variances of the embedding, each per view */
-    int64_t *order;    /* [training rows] of the present epoch */
     float live[LIVE_TILES * LIVE_TILES];
     gm_run_history history;
 
     /* The run. */
     const gm_trainer_run_options *run;
+    gm_loader *loader;
+    gm_loader_chunk data; /* of the present step */
     gm_run_log log;
     int64_t epoch, step, first_step, saved_step;
     bool stopping; /* before all epochs are done */
@@ -120,23 +121,40 @@ static size_t workspace_needed(const gm_trainer *t)
     return max_size(max_size(max_size(loss, statistics), max_size(tiles, live)), rank);
 }
 
-static size_t buffer_bytes(const gm_trainer *t)
+/* Of a run that ends after step `last`. */
+static gm_loader_options loader_options(const gm_trainer *t, int32_t workers, int64_t last)
 {
-    return sizeof(float) * (size_t)(VIEWS * t->batch * (t->dim + 2 * t->width) + 2 * VIEWS * t->width) +
-           sizeof(int64_t) * (size_t)t->dataset->train.rows;
+    const gm_loader_options options = {
+        .dataset = t->dataset,
+        .split = &t->dataset->train,
+        .augmentation = &t->config->augmentation,
+        .seed = (uint64_t)t->config->seed,
+        .batch = t->batch,
+        .passes = 1,
+        .first = t->step,
+        .last = last,
+        .workers = workers,
+        .context = t->context,
+    };
+    return options;
+}
+
+static size_t buffer_bytes(const gm_trainer *t, int32_t workers)
+{
+    const gm_loader_options loader = loader_options(t, workers, t->steps);
+    return sizeof(float) * (size_t)(VIEWS * t->batch * 2 * t->width + 2 * VIEWS * t->width) +
+           sizeof(int64_t) * (size_t)t->dataset->train.rows + gm_loader_memory(&loader);
 }
 
 static gm_status create_buffers(gm_trainer *t, gm_error *error)
 {
     const size_t rows = (size_t)(VIEWS * t->batch), width = (size_t)t->width;
-    t->x = calloc(rows * (size_t)t->dim, sizeof *t->x);
     t->z = calloc(rows * width, sizeof *t->z);
     t->dz = calloc(rows * width, sizeof *t->dz);
     t->statistics = calloc(2 * VIEWS * width, sizeof *t->statistics);
-    t->order = calloc((size_t)t->dataset->train.rows, sizeof *t->order);
-    if (!t->x || !t->z || !t->dz || !t->statistics || !t->order)
+    if (!t->z || !t->dz || !t->statistics)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the batch (%zu bytes); choose a smaller batch-size",
-                            buffer_bytes(t));
+                            buffer_bytes(t, 0));
     const gm_status status = gm_context_reserve(t->context, workspace_needed(t));
     if (status != GM_OK)
         return gm_error_set(error, status, "no memory for the loss (%zu bytes); choose a smaller batch-size",
@@ -177,14 +195,13 @@ void gm_trainer_destroy(gm_trainer *t)
 {
     if (!t)
         return;
+    gm_loader_destroy(t->loader);
     gm_optimizer_destroy(t->optimizer);
     gm_model_destroy(t->model);
     gm_history_free(&t->history);
-    free(t->x);
     free(t->z);
     free(t->dz);
     free(t->statistics);
-    free(t->order);
     free(t);
 }
 
@@ -233,7 +250,7 @@ static size_t data_bytes(const gm_dataset *dataset)
     return (size_t)(train->rows + dataset->test.rows) * ((size_t)dataset->dim * number + label);
 }
 
-void gm_trainer_describe(const gm_trainer *t, FILE *out)
+void gm_trainer_describe(const gm_trainer *t, int32_t workers, FILE *out)
 {
     int64_t trained = 0;
     fprintf(out, "data: %s, %lld training rows of %lld numbers\n", t->dataset->name, (long long)t->dataset->train.rows,
@@ -255,7 +272,7 @@ void gm_trainer_describe(const gm_trainer *t, FILE *out)
     for (int32_t i = 0; i < gm_optimizer_state_count(t->optimizer); i++)
         states += gm_optimizer_state(t->optimizer, i).count;
     const double model = (double)gm_model_memory(t->model), optimizer = (double)states * sizeof(float);
-    const double buffers = (double)buffer_bytes(t), workspace = (double)gm_context_workspace(t->context);
+    const double buffers = (double)buffer_bytes(t, workers), workspace = (double)gm_context_workspace(t->context);
     const double data = (double)data_bytes(t->dataset), all = model + optimizer + buffers + workspace + data;
     const double features = (double)gm_evaluation_memory(t->dataset, gm_model_feature_size(t->model));
     fprintf(out, "parameters: %lld\n", (long long)trained);
@@ -295,12 +312,12 @@ static gm_status run_away(const gm_trainer *t, const char *what, gm_error *error
 }
 
 /* Finds out whether a value that is not finite came with the data. */
-static gm_status forward_diverged(const gm_trainer *t, const int64_t *rows, const char *what, gm_error *error)
+static gm_status forward_diverged(const gm_trainer *t, const char *what, gm_error *error)
 {
     for (int64_t i = 0; i < VIEWS * t->batch; i++)
-        if (!all_finite(t->x + i * t->dim, t->dim)) {
+        if (!all_finite(t->data.x + i * t->dim, t->dim)) {
             char row[64];
-            snprintf(row, sizeof row, "training row %lld holds", (long long)rows[i % t->batch]);
+            snprintf(row, sizeof row, "training row %lld holds", (long long)t->data.rows[i % t->batch]);
             return diverged(t, row, "correct or remove it", error);
         }
     return run_away(t, what, error);
@@ -330,18 +347,6 @@ static gm_status internal(gm_status status, const char *what, gm_error *error)
     return gm_error_set(error, status, "%s: %s", what, gm_status_string(status));
 }
 
-static gm_status make_views(gm_trainer *t, const int64_t *rows, gm_error *error)
-{
-    for (int32_t view = 0; view < VIEWS; view++) {
-        const gm_status status = gm_dataset_view_f32(
-            t->dataset, &t->dataset->train, t->context, &t->config->augmentation, (uint64_t)t->config->seed, t->epoch,
-            view, rows, t->batch, t->x + view * t->batch * t->dim, t->dim, error);
-        if (status != GM_OK)
-            return status;
-    }
-    return GM_OK;
-}
-
 static gm_status correlation_tiles(const gm_trainer *t, int64_t tiles, float *c, gm_error *error)
 {
     const gm_status status =
@@ -350,30 +355,30 @@ static gm_status correlation_tiles(const gm_trainer *t, int64_t tiles, float *c,
     return status == GM_OK ? GM_OK : internal(status, "cross-correlation", error);
 }
 
-static gm_status forward_and_loss(gm_trainer *t, const int64_t *rows, gm_barlow_result *result, gm_error *error)
+static gm_status forward_and_loss(gm_trainer *t, gm_barlow_result *result, gm_error *error)
 {
     const int64_t half = t->batch * t->width;
-    gm_status status = gm_model_forward_f32(t->model, VIEWS, t->batch, t->x, t->dim, t->z, t->width);
+    gm_status status = gm_model_forward_f32(t->model, VIEWS, t->batch, t->data.x, t->dim, t->z, t->width);
     if (status == GM_NOT_FINITE)
-        return forward_diverged(t, rows, "the model's output holds", error);
+        return forward_diverged(t, "the model's output holds", error);
     if (status != GM_OK)
         return internal(status, "forward pass", error);
     result->size = sizeof *result;
     status = gm_barlow_loss_f32(t->context, t->batch, t->width, t->z, t->width, t->z + half, t->width, &t->loss_options,
                                 result, t->dz, t->width, t->dz + half, t->width);
     if (status == GM_NOT_FINITE || (status == GM_OK && !isfinite(result->loss)))
-        return forward_diverged(t, rows, "the loss is", error);
+        return forward_diverged(t, "the loss is", error);
     return status == GM_OK ? GM_OK : internal(status, "loss", error);
 }
 
-static gm_status train_step(gm_trainer *t, const int64_t *rows, gm_error *error)
+static gm_status train_step(gm_trainer *t, gm_error *error)
 {
     const double begin = now();
-    gm_status status = make_views(t, rows, error);
+    gm_status status = gm_loader_next(t->loader, &t->data, error);
     const double data_wait = now() - begin;
     gm_barlow_result result;
     if (status == GM_OK)
-        status = forward_and_loss(t, rows, &result, error);
+        status = forward_and_loss(t, &result, error);
     if (status != GM_OK)
         return status;
     const double rate = gm_schedule(t->step, t->warmup_steps, t->steps) * gm_config_rate_scale(t->config);
@@ -409,17 +414,19 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-gm_status gm_trainer_estimate(gm_trainer *t, FILE *out, gm_error *error)
+gm_status gm_trainer_estimate(gm_trainer *t, int32_t workers, FILE *out, gm_error *error)
 {
     enum { MOST = 99 };
     static const double long_enough = 1; /* seconds */
     double seconds[MOST];
     int steps = 0;
-    gm_shuffle((uint64_t)t->config->seed, t->epoch, t->order, t->dataset->train.rows);
-    gm_status status = train_step(t, t->order, error); /* warms the caches up and touches all memory */
+    const gm_loader_options data = loader_options(t, workers, t->step + MOST + 1);
+    gm_status status = gm_loader_create(&data, &t->loader, error);
+    if (status == GM_OK)
+        status = train_step(t, error); /* warms the caches up and touches all memory */
     for (const double begin = now(); status == GM_OK && steps < MOST && (!steps || now() - begin < long_enough);) {
         const double before = now();
-        status = train_step(t, t->order + (steps + 1) % t->steps_per_epoch * t->batch, error);
+        status = train_step(t, error);
         seconds[steps++] = now() - before;
     }
     if (status != GM_OK)
@@ -485,9 +492,8 @@ static gm_status show_step(gm_trainer *t, gm_error *error)
 static gm_status run_epoch(gm_trainer *t, gm_error *error)
 {
     memset(&t->sums, 0, sizeof t->sums);
-    gm_shuffle((uint64_t)t->config->seed, t->epoch, t->order, t->dataset->train.rows);
     for (int64_t i = t->step % t->steps_per_epoch; i < t->steps_per_epoch; i++) {
-        gm_status status = train_step(t, t->order + i * t->batch, error);
+        gm_status status = train_step(t, error);
         if (status == GM_OK && t->step == t->first_step)
             status = correlation_tiles(t, t->history.tiles, t->history.first_tiles, error);
         if (status == GM_OK && t->step % t->run->print_freq == 0)
@@ -559,13 +565,17 @@ gm_status gm_trainer_run(gm_trainer *t, const gm_trainer_run_options *options, g
     gm_status status = gm_run_log_open(&t->log, options->folder, options->command_line, t->step > 0, error);
     if (status != GM_OK)
         return status;
-    if (t->step == 0)
+    const gm_loader_options data = loader_options(t, options->workers, t->steps);
+    status = gm_loader_create(&data, &t->loader, error);
+    if (status == GM_OK && t->step == 0)
         status = save(t, error);
     while (status == GM_OK && t->step < t->steps && !t->stopping) {
         status = run_epoch(t, error);
         if (status == GM_OK)
             status = finish_epoch(t, error);
     }
+    gm_loader_destroy(t->loader);
+    t->loader = NULL;
     gm_run_log_close(&t->log);
     t->seconds = now() - t->start;
     if (status != GM_OK)

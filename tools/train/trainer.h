@@ -22,12 +22,12 @@ gm_model *gm_trainer_model(gm_trainer *trainer);
 const gm_run_history *gm_trainer_history(const gm_trainer *trainer);
 double gm_trainer_seconds(const gm_trainer *trainer); /* that the run took, saving included */
 
-/* Prints shapes, parameters, memory and operations of a run. */
-void gm_trainer_describe(const gm_trainer *trainer, FILE *out);
+/* Prints shapes, parameters, memory and operations of a run with that many workers. */
+void gm_trainer_describe(const gm_trainer *trainer, int32_t workers, FILE *out);
 
 /* Takes steps for about a second and prints how long a run would take. The weights change by these steps: the trainer
  * is only good for gm_trainer_destroy() then. Errors: GM_DIVERGED, as of gm_trainer_run(). */
-gm_status gm_trainer_estimate(gm_trainer *trainer, FILE *out, gm_error *error);
+gm_status gm_trainer_estimate(gm_trainer *trainer, int32_t workers, FILE *out, gm_error *error);
 
 /* Takes weights, optimiser and position from the checkpoint of a run with the same configuration; gm_trainer_run() then
  * goes on as if it had not stopped, bit for bit if *isa, the instruction set that wrote it (GM_ISA_AUTO: not known), is
@@ -36,11 +36,12 @@ gm_status gm_trainer_estimate(gm_trainer *trainer, FILE *out, gm_error *error);
 gm_status gm_trainer_resume(gm_trainer *trainer, const char *folder, gm_isa *isa, gm_error *error);
 
 typedef struct gm_trainer_run_options {
-    const char *folder;                /* exists; gets the logs, the checkpoint and the backbone */
-    const char *command_line;          /* first line of stats.txt */
-    int64_t print_freq;                /* steps between two lines of stats.txt */
-    int64_t save_every;                /* epochs between two checkpoints; one more is written at the end */
-    double max_time;                   /* seconds of training after which the run ends early; 0: no limit */
+    const char *folder;       /* exists; gets the logs, the checkpoint and the backbone */
+    const char *command_line; /* first line of stats.txt */
+    int32_t workers;          /* threads that load data ahead; 0: between the steps, on the context's threads */
+    int64_t print_freq;       /* steps between two lines of stats.txt */
+    int64_t save_every;       /* epochs between two checkpoints; one more is written at the end */
+    double max_time;          /* seconds of training after which the run ends early; 0: no limit */
     const volatile sig_atomic_t *stop; /* another value than 0 ends the run after the step */
     gm_progress *progress;
 } gm_trainer_run_options;
