@@ -8,7 +8,7 @@
 #include "formats/safetensors.h"
 #include "support/files.h"
 #include "support/support.h"
-#include "train/checkpoint.h"
+#include "train/backbone.h"
 #include "train/weights.h"
 #include "train/weights_arch.h"
 
@@ -305,7 +305,7 @@ START_TEST(a_model_gets_what_another_one_had)
     gm_weights_report report;
     options.hidden_size = 7;
     const char *path = test_path(&folder, "backbone.safetensors");
-    ck_assert_int_eq(gm_backbone_save(one, &options, path, &error), GM_OK);
+    ck_assert_int_eq(gm_backbone_save(one, &options, NULL, path, &error), GM_OK);
     ck_assert_msg(gm_weights_load(path, two, &report, &error) == GM_OK, "%s", error.message);
     ck_assert_int_eq(report.loaded + report.kept, count);
     ck_assert_int_gt(report.kept, 0);
@@ -318,6 +318,107 @@ START_TEST(a_model_gets_what_another_one_had)
     gm_model_destroy(two);
     gm_model_destroy(untouched);
     gm_context_destroy(context);
+}
+END_TEST
+
+/* What a reader without the run's configuration needs. */
+START_TEST(a_backbone_says_what_it_is)
+{
+    const struct {
+        gm_arch arch;
+        gm_stem stem, told;
+        int64_t height, width, channels;
+    } cases[] = {
+        {GM_ARCH_MLP, GM_STEM_AUTO, GM_STEM_AUTO, 0, 0, 0},
+        {GM_ARCH_AXON, GM_STEM_AUTO, GM_STEM_AUTO, 0, 0, 0},
+        {GM_ARCH_CONV, GM_STEM_AUTO, GM_STEM_AUTO, 28, 20, 1},
+        {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_SMALL, 8, 9, 3},
+        {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_IMAGENET, 65, 9, 3},
+        {GM_ARCH_RESNET18, GM_STEM_IMAGENET, GM_STEM_IMAGENET, 32, 32, 1},
+    };
+    const gm_pixel_scale scale = {3, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+    const char *path = test_path(&folder, "backbone.safetensors");
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool images = gm_arch_takes_images(cases[i].arch);
+        gm_model_options options = gm_model_image_options(cases[i].arch, cases[i].height, cases[i].width,
+                                                          cases[i].channels, 1),
+                         read;
+        gm_pixel_scale given = scale, told;
+        gm_error error = {GM_OK, ""};
+        gm_model *model;
+        gm_tensor_file *file;
+        given.channels = (int32_t)cases[i].channels;
+        options.encoder_dim = images ? 0 : 5;
+        options.hidden_size = 7;
+        options.stem = cases[i].stem;
+        options.training = false;
+        ck_assert_int_eq(gm_model_create(context, &options, &model), GM_OK);
+        ck_assert_int_eq(gm_backbone_save(model, &options, &given, path, &error), GM_OK);
+        ck_assert_int_eq(gm_tensor_file_open(path, &file, &error), GM_OK);
+        ck_assert_msg(gm_backbone_options(file, &read, &told, &error) == GM_OK, "%s", error.message);
+        ck_assert(read.arch == cases[i].arch && read.height == cases[i].height && read.width == cases[i].width);
+        ck_assert(images ? read.channels == cases[i].channels && read.encoder_dim == 0
+                         : read.encoder_dim == 5 && read.hidden_size == 7);
+        ck_assert(cases[i].told == GM_STEM_AUTO || read.stem == cases[i].told);
+        ck_assert_int_eq(told.channels, given.channels);
+        ck_assert(test_same_bits(told.mean, scale.mean, (size_t)given.channels * sizeof(float)));
+        ck_assert(test_same_bits(told.std, scale.std, (size_t)given.channels * sizeof(float)));
+        gm_tensor_file_close(file);
+        gm_model_destroy(model);
+        ck_assert_int_eq(gm_backbone_load(context, path, cases[i].height, cases[i].width, 1, &model, &error), GM_OK);
+        gm_model_destroy(model);
+    }
+    gm_context_destroy(context);
+}
+END_TEST
+
+/* Tensors of conv for images of one channel, with these metadata. */
+START_TEST(metadata_that_are_wrong_are_refused)
+{
+    enum { MOST_ENTRIES = 7 };
+    const struct {
+        const char *key, *value, *pattern; /* one that is changed, or left out if NULL */
+    } cases[] = {
+        {"arch", "conv", ""},
+        {"arch", "resnet18", "say something else"},
+        {"height", NULL, "say something else"},
+        {"height", "0", "say something else"},
+        {"width", "-8", "say something else"},
+        {"channels", "3", "say something else"},
+        {"stem", "long", "say something else"},
+        {"mean", NULL, "mean and std"},
+        {"std", NULL, "mean and std"},
+        {"mean", "0.5", "mean and std"},
+        {"mean", "[0.5", "mean and std"},
+        {"mean", "[0.5, 0.5]", "mean and std"},
+        {"mean", "[\"0.5\"]", "mean and std"},
+        {"std", "[]", "mean and std"},
+        {"std", "[0]", "mean and std"},
+        {"std", "[1e99]", "mean and std"},
+    };
+    const gm_metadata good[MOST_ENTRIES] = {{"arch", "conv"}, {"height", "8"},   {"width", "8"},   {"channels", "1"},
+                                            {"stem", "auto"}, {"mean", "[0.5]"}, {"std", "[0.25]"}};
+    const gm_tensor first = {"encoder.0.weight", GM_TENSOR_F32, 4, {32, 1, 3, 3}, numbers};
+    const char *path = test_path(&folder, "backbone.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gm_metadata metadata[MOST_ENTRIES];
+        int64_t count = 0;
+        gm_error error = {GM_OK, ""};
+        gm_tensor_file *file;
+        gm_model_options options;
+        gm_pixel_scale scale;
+        for (int j = 0; j < MOST_ENTRIES; j++) {
+            const bool changed = strcmp(good[j].key, cases[i].key) == 0;
+            if (!changed || cases[i].value)
+                metadata[count++] = (gm_metadata){good[j].key, changed ? cases[i].value : good[j].value};
+        }
+        ck_assert_int_eq(gm_safetensors_write(path, 1, &first, count, metadata, &error), GM_OK);
+        ck_assert_int_eq(gm_tensor_file_open(path, &file, &error), GM_OK);
+        test_expect(gm_backbone_options(file, &options, &scale, &error), &error, i ? GM_BAD_DATA : GM_OK,
+                    cases[i].pattern);
+        gm_tensor_file_close(file);
+    }
 }
 END_TEST
 
@@ -354,7 +455,7 @@ START_TEST(weights_that_are_not_finite_are_refused)
     options.hidden_size = 7;
     const char *path = test_path(&folder, "backbone.safetensors");
     gm_model_parameter(model, 3).value[2] = NAN;
-    ck_assert_int_eq(gm_backbone_save(model, &options, path, &error), GM_OK);
+    ck_assert_int_eq(gm_backbone_save(model, &options, NULL, path, &error), GM_OK);
     test_expect(gm_weights_load(path, model, &report, &error), &error, GM_BAD_DATA, "holds NaN or infinity");
     ck_assert(strstr(error.message, gm_model_parameter(model, 3).name));
     test_expect(gm_weights_load(test_path(&folder, "absent.pth"), model, &report, &error), &error, GM_IO_ERROR,
@@ -395,6 +496,8 @@ int main(void)
     tcase_add_test(tests, other_names_and_shapes_are_refused);
     tcase_add_test(tests, architectures_are_told_by_their_tensors);
     tcase_add_test(tests, a_model_gets_what_another_one_had);
+    tcase_add_test(tests, a_backbone_says_what_it_is);
+    tcase_add_test(tests, metadata_that_are_wrong_are_refused);
     tcase_add_test(tests, all_real_types_become_float32);
     tcase_add_test(tests, weights_that_are_not_finite_are_refused);
     tcase_add_test(tests, checkpoints_that_cannot_be_written_are_refused);

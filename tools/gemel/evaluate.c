@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "support/parse.h"
-#include "train/checkpoint.h"
+#include "train/backbone.h"
 #include "train/config.h"
 #include "train/run_folder.h"
 

@@ -89,9 +89,10 @@ static struct named *sorted_names(const gm_tensor_file *file)
 
 /* --- one array and its tensor ---------------------------------------------------------------------------------- */
 
-static gm_tensor wanted_tensor(const gm_parameter *array)
+gm_tensor gm_weights_tensor(const gm_parameter *array)
 {
-    gm_tensor tensor = {.name = array->name, .type = GM_TENSOR_F32, .dimensions = array->dimensions};
+    gm_tensor tensor = {
+        .name = array->name, .type = GM_TENSOR_F32, .dimensions = array->dimensions, .data = array->value};
     memcpy(tensor.shape, array->shape, sizeof array->shape);
     return tensor;
 }
@@ -118,7 +119,7 @@ static gm_status find(const gm_tensor_file *file, struct named *names, const gm_
 {
     const int64_t count = gm_tensor_file_count(file);
     const struct named key = {.bare = gm_weights_bare_name(array->name)};
-    const gm_tensor wanted = wanted_tensor(array);
+    const gm_tensor wanted = gm_weights_tensor(array);
     struct named *found = bsearch(&key, names, (size_t)count, sizeof *names, by_bare_name);
     *index = -1;
     if (!found)

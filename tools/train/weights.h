@@ -17,6 +17,9 @@
 /* The name without these parts in front: a place in it. */
 const char *gm_weights_bare_name(const char *name);
 
+/* An array of a model as a tensor of a file. */
+gm_tensor gm_weights_tensor(const gm_parameter *array);
+
 typedef struct gm_weights_report {
     int32_t loaded, kept; /* of the model's arrays: from the file, and as they were */
     int64_t unused;       /* of the file's tensors */

@@ -1,0 +1,249 @@
+#include "train/backbone.h"
+
+#include <float.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+#include "support/parse.h"
+#include "train/weights.h"
+#include "train/weights_arch.h"
+
+/* --- metadata -------------------------------------------------------------------------------------------------- */
+
+/* Numbers among gm_model_options. */
+typedef struct encoder_number {
+    const char *key;
+    size_t offset; /* of an int64_t in gm_model_options */
+    bool of_images;
+} encoder_number;
+
+static const encoder_number encoder_numbers[] = {
+    {"encoder_dim", offsetof(gm_model_options, encoder_dim), false},
+    {"hidden_size", offsetof(gm_model_options, hidden_size), false},
+    {"height", offsetof(gm_model_options, height), true},
+    {"width", offsetof(gm_model_options, width), true},
+    {"channels", offsetof(gm_model_options, channels), true},
+};
+
+enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers };
+
+gm_pixel_scale gm_pixel_scale_of(const gm_dataset *dataset)
+{
+    gm_pixel_scale scale = {0};
+    if (dataset->kind == GM_DATA_GRAY_IMAGES)
+        scale = (gm_pixel_scale){1, {dataset->mean}, {dataset->std}};
+    return scale;
+}
+
+/* A text of the metadata's own that is to be filled. */
+static char *add_entry(gm_backbone_metadata *metadata, const char *key)
+{
+    char *text = metadata->text[metadata->count];
+    metadata->entries[metadata->count++] = (gm_metadata){key, text};
+    return text;
+}
+
+static void add_numbers(gm_backbone_metadata *metadata, const char *key, int32_t count, const float *numbers)
+{
+    char *text = add_entry(metadata, key);
+    size_t used = 0;
+    for (int32_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, sizeof metadata->text[0] - used, "%s%.9g", i ? ", " : "[",
+                                 (double)numbers[i]);
+    snprintf(text + used, sizeof metadata->text[0] - used, "]");
+}
+
+/* GM_STEM_AUTO has been decided by the size of the images. */
+static gm_stem stem_of(const gm_model *model, const gm_model_options *options)
+{
+    enum { SMALL_KERNEL = 3 };
+    const gm_parameter first = gm_model_parameter(model, 0);
+    if (options->stem != GM_STEM_AUTO || options->arch < GM_ARCH_RESNET18)
+        return options->stem;
+    return first.shape[2] == SMALL_KERNEL ? GM_STEM_SMALL : GM_STEM_IMAGENET;
+}
+
+void gm_backbone_describe(const gm_model *model, const gm_model_options *options, const gm_pixel_scale *scale,
+                          gm_backbone_metadata *metadata)
+{
+    const bool images = gm_arch_takes_images(options->arch);
+    gm_model_options all = *options;
+    all.hidden_size = options->hidden_size ? options->hidden_size : gm_default_hidden_size();
+    metadata->count = 0;
+    snprintf(add_entry(metadata, "arch"), sizeof metadata->text[0], "%s", gm_arch_name(options->arch));
+    for (int i = 0; i < NUMBERS; i++) {
+        const int64_t *number = (const void *)((const char *)&all + encoder_numbers[i].offset);
+        if (encoder_numbers[i].of_images == images && *number > 0)
+            snprintf(add_entry(metadata, encoder_numbers[i].key), sizeof metadata->text[0], "%lld", (long long)*number);
+    }
+    if (images)
+        snprintf(add_entry(metadata, "stem"), sizeof metadata->text[0], "%s", gm_stem_name(stem_of(model, options)));
+    if (!scale || scale->channels == 0)
+        return;
+    add_numbers(metadata, "mean", scale->channels, scale->mean);
+    add_numbers(metadata, "std", scale->channels, scale->std);
+}
+
+/* The numbers of its kind. */
+static bool read_encoder(const gm_tensor_file *file, gm_model_options *options)
+{
+    const char *arch = gm_tensor_file_metadata(file, "arch");
+    if (!arch || gm_arch_from_name(arch, &options->arch) != GM_OK)
+        return false;
+    const bool images = gm_arch_takes_images(options->arch);
+    for (int i = 0; i < NUMBERS; i++) {
+        if (encoder_numbers[i].of_images != images)
+            continue;
+        const char *text = gm_tensor_file_metadata(file, encoder_numbers[i].key);
+        if (!text || !gm_parse_int64(text, 1, INT32_MAX, (void *)((char *)options + encoder_numbers[i].offset)))
+            return false;
+    }
+    return !images || gm_stem_from_name(gm_tensor_file_metadata(file, "stem"), &options->stem) == GM_OK;
+}
+
+/* A JSON array of so many numbers from `low` on, or nothing. */
+static bool read_numbers(const gm_tensor_file *file, const char *key, double low, int32_t count, float *numbers,
+                         bool *there)
+{
+    const char *text = gm_tensor_file_metadata(file, key);
+    *there = text;
+    if (!text)
+        return true;
+    json_t *array = json_loads(text, 0, NULL);
+    bool good = json_array_size(array) == (size_t)count;
+    for (int32_t i = 0; i < count && good; i++) {
+        const double number = json_number_value(json_array_get(array, (size_t)i));
+        good = number >= low && number <= (double)FLT_MAX && json_is_number(json_array_get(array, (size_t)i));
+        numbers[i] = good ? (float)number : 0.0f;
+    }
+    json_decref(array);
+    return good;
+}
+
+/* Both or neither. */
+static bool read_scale(const gm_tensor_file *file, int64_t channels, gm_pixel_scale *scale)
+{
+    bool mean = false, std = false;
+    *scale = (gm_pixel_scale){0};
+    if (channels < 1 || channels > GM_PIXEL_CHANNELS)
+        return true;
+    if (!read_numbers(file, "mean", -(double)FLT_MAX, (int32_t)channels, scale->mean, &mean) ||
+        !read_numbers(file, "std", (double)FLT_MIN, (int32_t)channels, scale->std, &std) || mean != std)
+        return false;
+    scale->channels = mean ? (int32_t)channels : 0;
+    return true;
+}
+
+gm_status gm_backbone_options(const gm_tensor_file *file, gm_model_options *options, gm_pixel_scale *scale,
+                              gm_error *error)
+{
+    const char *path = gm_tensor_file_path(file);
+    *options = gm_model_default_options(0, 1);
+    options->training = false;
+    gm_status status = gm_weights_find_arch(file, options, error);
+    if (status != GM_OK)
+        return status;
+    const bool images = gm_arch_takes_images(options->arch);
+    gm_model_options said = *options;
+    if (gm_tensor_file_metadata(file, "arch") &&
+        (!read_encoder(file, &said) || said.arch != options->arch || said.channels != options->channels ||
+         said.encoder_dim != options->encoder_dim || (!images && said.hidden_size != options->hidden_size)))
+        return gm_error_set(error, GM_BAD_DATA,
+                            "%s: its metadata (arch, encoder_dim, hidden_size …) say something else than its tensors",
+                            path);
+    if (!read_scale(file, images ? said.channels : 0, scale))
+        return gm_error_set(error, GM_BAD_DATA,
+                            "%s: its metadata mean and std are no arrays of a number for each of %lld channels", path,
+                            (long long)said.channels);
+    options->height = said.height;
+    options->width = said.width;
+    return GM_OK;
+}
+
+/* --- files ----------------------------------------------------------------------------------------------------- */
+
+const char *gm_backbone_path(const char *path, char inside[GM_BACKBONE_PATH])
+{
+    struct stat about;
+    if (stat(path, &about) || !S_ISDIR(about.st_mode))
+        return path;
+    snprintf(inside, GM_BACKBONE_PATH, "%s/backbone.safetensors", path);
+    return inside;
+}
+
+gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_pixel_scale *scale,
+                           const char *path, gm_error *error)
+{
+    static const char prefix[] = "encoder.";
+    const int32_t most = gm_model_parameter_count(model);
+    gm_tensor *tensors = calloc((size_t)most, sizeof *tensors);
+    if (!tensors)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
+    int64_t count = 0;
+    for (int32_t i = 0; i < most; i++) {
+        const gm_parameter parameter = gm_model_parameter(model, i);
+        if (strncmp(parameter.name, prefix, sizeof prefix - 1) == 0)
+            tensors[count++] = gm_weights_tensor(&parameter);
+    }
+    gm_backbone_metadata metadata;
+    gm_backbone_describe(model, options, scale, &metadata);
+    const gm_status status = gm_safetensors_write(path, count, tensors, metadata.count, metadata.entries, error);
+    free(tensors);
+    return status;
+}
+
+gm_status gm_backbone_read(gm_context *context, gm_tensor_file *file, const gm_model_options *options, gm_model **model,
+                           gm_error *error)
+{
+    gm_weights_report report;
+    const gm_status status = gm_model_create(context, options, model);
+    if (status != GM_OK)
+        return gm_error_set(error, status, "%s: cannot build its encoder: %s", gm_tensor_file_path(file),
+                            gm_status_string(status));
+    return gm_weights_read(file, *model, &report, error);
+}
+
+static gm_status load(gm_context *context, gm_tensor_file *file, int64_t height, int64_t width, int64_t batch,
+                      gm_model **model, gm_error *error)
+{
+    const char *path = gm_tensor_file_path(file);
+    gm_model_options options;
+    gm_pixel_scale scale;
+    gm_status status = gm_backbone_options(file, &options, &scale, error);
+    if (status != GM_OK)
+        return status;
+    options.batch = batch;
+    if (gm_arch_takes_images(options.arch)) {
+        if (height == 0 || (options.height && (options.height != height || options.width != width)))
+            return gm_error_set(error, GM_BAD_DATA, "%s: takes images%s", path,
+                                height == 0 ? ", not vectors" : " of another size");
+        options.height = height;
+        options.width = width;
+    }
+    status = gm_backbone_read(context, file, &options, model, error);
+    if (status == GM_OK && gm_model_freeze(*model) != GM_OK)
+        status = gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory for its packed weights", path);
+    return status;
+}
+
+gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
+                           gm_model **model, gm_error *error)
+{
+    char inside[GM_BACKBONE_PATH];
+    gm_tensor_file *file;
+    *model = NULL;
+    gm_status status = gm_tensor_file_open(gm_backbone_path(path, inside), &file, error);
+    if (status == GM_OK)
+        status = load(context, file, height, width, batch, model, error);
+    gm_tensor_file_close(file);
+    if (status != GM_OK) {
+        gm_model_destroy(*model);
+        *model = NULL;
+    }
+    return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+}
