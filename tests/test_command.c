@@ -201,7 +201,7 @@ static const struct {
     {"embed good.npy absent -o x.npy", 0, 0, 3, "absent"},
     {"convert", 0, 0, 2, "the run folder or weights file is missing"},
     {"convert absent", 0, 0, 2, "the file to write is missing"},
-    {"convert good.npy a.onnx", 0, 0, 2, "a.onnx: the name must end in .safetensors or .pth"},
+    {"convert good.npy a.tflite", 0, 0, 2, "a.tflite: the name must end in .safetensors, .pth or .onnx"},
     {"convert absent a.pth", 0, 0, 3, "absent"},
     {"convert good.npy a.pth", 0, 0, 3, "good.npy: neither a safetensors file"},
     {"evaluate", 0, 0, 2, "the data set is missing"},

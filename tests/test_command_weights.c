@@ -129,7 +129,14 @@ START_TEST(weights_change_their_format)
     expect("embed pairs.npy one.pth -o two.npy", 0, "two.npy: 96 rows of 32 features");
     ck_assert(same_files("one.npy", "two.npy"));
     expect("convert " TEST_DATA "/weights/nested.legacy.pth nested.safetensors", 0, "nested.safetensors: 11 tensors");
+    expect("convert run model.onnx", 0, "model.onnx: 8 tensors\n");
+    expect("convert one.pth other.onnx", 0, "other.onnx: 8 tensors\n");
+    ck_assert(same_files("model.onnx", "other.onnx"));
     expect("convert run /proc/a.pth", 1, "/proc/a.pth");
+    expect("convert run /proc/a.onnx", 1, "/proc/a.onnx");
+    expect("convert run model.txt", 2, "model.txt: the name must end in .safetensors, .pth or .onnx");
+    expect("convert " TEST_DATA "/weights/nested.zip.pth a.onnx", 3, "no encoder that is known");
+    ck_assert_int_eq(access("a.onnx", F_OK), -1);
 }
 END_TEST
 
@@ -179,6 +186,9 @@ START_TEST(encoders_of_images_are_told_by_their_tensors)
     snprintf(words, sizeof words, "train images " SMALL "--max-time=1s --arch=%s --checkpoint-dir=run", archs[_i]);
     expect(words, 0, "");
     expect("convert run run.pth", 0, "run.pth: ");
+    expect("convert run run.onnx", 0, "run.onnx: ");
+    expect("convert run.pth run.onnx", _i == 0 ? 3 : 0,
+           _i == 0 ? "run.pth: does not say how large its images are" : "run.onnx: ");
     expect("embed images run -o one.npy", 0, "one.npy: 192 rows of 512 features");
     expect("embed images run.pth -o two.npy", 0, "two.npy: 192 rows of 512 features");
     ck_assert(same_files("one.npy", "two.npy"));

@@ -1,18 +1,17 @@
 #include <argp.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "command.h"
+#include "train/backbone.h"
 #include "train/convert.h"
-#include "train/run_folder.h"
 
-static const char doc[] = "Write weights in another format: safetensors, or what PyTorch's torch.load() reads."
-                          "\vWEIGHTS is a run's folder (its backbone.safetensors), a safetensors file or a checkpoint "
-                          "of PyTorch's. OUTPUT ends in "
-                          ".safetensors or .pth. The parts module., model., state_dict., backbone. and encoder. in "
-                          "front of names are left out, so that "
-                          "an encoder's arrays have the names that torchvision or a Sequential gives them.";
+static const char doc[] =
+    "Write weights in another format: safetensors, what PyTorch's torch.load() reads, or a model for ONNX's runtimes."
+    "\vWEIGHTS is a run's folder (its backbone.safetensors), a safetensors file or a checkpoint of PyTorch's. OUTPUT "
+    "ends in .safetensors, .pth or .onnx. The parts module., model., state_dict., backbone. and encoder. in front of "
+    "names are left out, so that an encoder's arrays have the names that torchvision or a Sequential gives them. An "
+    ".onnx file holds the encoder alone: \"input\" is float32 [batch, channels, height, width], pixels normalised by "
+    "the mean and std in its metadata, or [batch, size], standardised vectors; \"features\" is [batch, size].";
 
 typedef struct convert_arguments {
     const char *weights, *output;
@@ -41,14 +40,10 @@ gm_status gm_command_convert(int argc, char **argv, gm_error *error)
 {
     const struct argp parser = {0, parse_convert, "WEIGHTS OUTPUT", doc, 0, 0, 0};
     convert_arguments a = {NULL, NULL};
-    char path[GM_RUN_PATH + 64];
-    struct stat about;
+    char inside[GM_BACKBONE_PATH];
     int64_t count;
     argp_parse(&parser, argc, argv, 0, 0, &a);
-    snprintf(path, sizeof path, "%s", a.weights);
-    if (!stat(a.weights, &about) && S_ISDIR(about.st_mode))
-        gm_run_path(a.weights, "backbone.safetensors", path);
-    const gm_status status = gm_weights_convert(path, a.output, &count, error);
+    const gm_status status = gm_weights_convert(gm_backbone_path(a.weights, inside), a.output, &count, error);
     if (status == GM_OK)
         printf("%s: %lld tensors\n", a.output, (long long)count);
     return status;

@@ -6,7 +6,9 @@
 
 #include "formats/pth.h"
 #include "formats/safetensors.h"
+#include "nn/onnx_graph.h"
 #include "support/file.h"
+#include "train/backbone.h"
 #include "train/weights.h"
 
 static const int64_t memory_allowance = 64 << 20;
@@ -81,16 +83,68 @@ static gm_status convert(gm_tensor_file *file, const char *output, int64_t *coun
     return status;
 }
 
+/* On which neither the weights nor the graph depend. */
+static void set_any_size(gm_model_options *options)
+{
+    enum { SMALL = 32, LARGE = 224 };
+    options->height = options->width = options->stem == GM_STEM_SMALL ? SMALL : LARGE;
+}
+
+static gm_status write_onnx(gm_context *context, gm_tensor_file *file, const char *output, int64_t *count,
+                            gm_error *error)
+{
+    const char *path = gm_tensor_file_path(file);
+    gm_model_options options;
+    gm_pixel_scale scale;
+    gm_model *model = NULL;
+    gm_status status = gm_backbone_options(file, &options, &scale, error);
+    if (status != GM_OK)
+        return status;
+    const bool images = gm_arch_takes_images(options.arch), sized = options.height != 0;
+    if (options.arch == GM_ARCH_CONV && !sized)
+        return gm_error_set(error, GM_BAD_DATA,
+                            "%s: does not say how large its images are, on which conv's graph depends; give the run's "
+                            "folder or backbone.safetensors",
+                            path);
+    if (images && !sized)
+        set_any_size(&options);
+    status = gm_backbone_read(context, file, &options, &model, error);
+    if (status == GM_OK) {
+        gm_backbone_metadata metadata;
+        if (images && !sized)
+            options.height = options.width = 0;
+        gm_backbone_describe(model, &options, &scale, &metadata);
+        status = gm_model_write_onnx(model, output, metadata.count, metadata.entries, count, error);
+    }
+    gm_model_destroy(model);
+    return status;
+}
+
+/* No call of the model's is made: one thread is plenty. */
+static gm_status convert_to_onnx(gm_tensor_file *file, const char *output, int64_t *count, gm_error *error)
+{
+    gm_context_options options = gm_context_default_options();
+    gm_context *context;
+    options.threads = 1;
+    gm_status status = gm_context_create(&options, &context);
+    if (status != GM_OK)
+        return gm_error_set(error, status, "%s: %s", output, gm_status_string(status));
+    status = write_onnx(context, file, output, count, error);
+    gm_context_destroy(context);
+    return status;
+}
+
 gm_status gm_weights_convert(const char *input, const char *output, int64_t *count, gm_error *error)
 {
     gm_tensor_file *file;
+    const bool onnx = ends_with(output, ".onnx");
     *count = 0;
-    if (!ends_with(output, ".pth") && !ends_with(output, ".safetensors"))
-        return gm_error_set(error, GM_BAD_USAGE, "%s: the name must end in .safetensors or .pth", output);
+    if (!onnx && !ends_with(output, ".pth") && !ends_with(output, ".safetensors"))
+        return gm_error_set(error, GM_BAD_USAGE, "%s: the name must end in .safetensors, .pth or .onnx", output);
     gm_status status = gm_tensor_file_open(input, &file, error);
     if (status != GM_OK)
         return status == GM_IO_ERROR ? GM_BAD_DATA : status;
-    status = convert(file, output, count, error);
+    status = onnx ? convert_to_onnx(file, output, count, error) : convert(file, output, count, error);
     gm_tensor_file_close(file);
     return status;
 }
