@@ -197,6 +197,37 @@ START_TEST(encoders_of_images_are_told_by_their_tensors)
 }
 END_TEST
 
+/* Images are normalised as in training, whatever else is in the data: the test images of two folders are the same, and
+ * the training images of the second are darker. */
+START_TEST(features_of_an_image_are_its_own)
+{
+    enum { IMAGES_BYTES = 16 + 64 * ROWS, FEATURES = 512 };
+    unsigned char images[IMAGES_BYTES];
+    float *one, *two;
+    int64_t rows, cols;
+    gm_error error;
+    put_images("images");
+    put_images("dark");
+    FILE *file = fopen("dark/train-images-idx3-ubyte", "r");
+    ck_assert_uint_eq(fread(images, 1, sizeof images, file), sizeof images);
+    fclose(file);
+    for (int i = 16; i < IMAGES_BYTES; i++)
+        images[i] /= 3;
+    test_write("dark/train-images-idx3-ubyte", images, sizeof images);
+    expect("train images " SMALL "--arch=conv --checkpoint-dir=run", 0, "");
+    expect("embed images run -o one.npy", 0, "");
+    ck_assert_int_eq(rename("run/backbone.safetensors", "bare.safetensors"), 0);
+    expect("embed dark bare.safetensors -o two.npy", 0, "");
+    ck_assert_int_eq(gm_npy_read_f32("one.npy", &rows, &cols, &one, &error), GM_OK);
+    ck_assert_int_eq(gm_npy_read_f32("two.npy", &rows, &cols, &two, &error), GM_OK);
+    ck_assert(rows == 2 * ROWS && cols == FEATURES);
+    ck_assert(test_same_bits(one + ROWS * FEATURES, two + ROWS * FEATURES, sizeof(float) * ROWS * FEATURES));
+    ck_assert(!test_same_bits(one, two, sizeof(float) * ROWS * FEATURES));
+    free(one);
+    free(two);
+}
+END_TEST
+
 /* A checkpoint of PyTorch's that would run a command. */
 static const char hostile[] = "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.M\xe9\x03.}U\x0dlittle_endian\x88s."
                               "cos\nsystem\n(U\x09touch rantR.";
@@ -221,6 +252,7 @@ int main(void)
     tcase_add_test(tests, weights_change_their_format);
     tcase_add_test(tests, files_that_ask_for_large_models_are_refused);
     tcase_add_loop_test(tests, encoders_of_images_are_told_by_their_tensors, 0, 2);
+    tcase_add_test(tests, features_of_an_image_are_its_own);
     tcase_add_test(tests, nothing_in_a_file_is_executed);
     return test_run(suite);
 }

@@ -366,7 +366,8 @@ START_TEST(a_backbone_says_what_it_is)
         ck_assert(test_same_bits(told.std, scale.std, (size_t)given.channels * sizeof(float)));
         gm_tensor_file_close(file);
         gm_model_destroy(model);
-        ck_assert_int_eq(gm_backbone_load(context, path, cases[i].height, cases[i].width, 1, &model, &error), GM_OK);
+        ck_assert_int_eq(gm_backbone_load(context, path, cases[i].height, cases[i].width, 1, &model, &told, &error),
+                         GM_OK);
         gm_model_destroy(model);
     }
     gm_context_destroy(context);

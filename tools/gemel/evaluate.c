@@ -143,14 +143,17 @@ gm_status gm_evaluate_open(const gm_evaluate_arguments *a, gm_evaluate_inputs *i
     gm_status status = gm_command_context(&a->common, &inputs->context, error);
     if (status == GM_OK)
         status = open_data(a, &inputs->dataset, error);
+    gm_pixel_scale scale;
     if (status == GM_OK)
         status = gm_backbone_load(inputs->context, a->weights, inputs->dataset->height, inputs->dataset->width,
-                                  FEATURE_BATCH, &inputs->model, error);
+                                  FEATURE_BATCH, &inputs->model, &scale, error);
     if (status == GM_OK && gm_model_input_size(inputs->model) != inputs->dataset->dim)
         status = gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld",
                               a->weights, (long long)gm_model_input_size(inputs->model), inputs->dataset->name,
                               (long long)inputs->dataset->dim);
-    if (status != GM_OK)
+    if (status == GM_OK)
+        gm_pixel_scale_use(&scale, inputs->dataset);
+    else
         gm_evaluate_close(inputs);
     return status;
 }

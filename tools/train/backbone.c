@@ -37,7 +37,24 @@ gm_pixel_scale gm_pixel_scale_of(const gm_dataset *dataset)
     gm_pixel_scale scale = {0};
     if (dataset->kind == GM_DATA_GRAY_IMAGES)
         scale = (gm_pixel_scale){1, {dataset->mean}, {dataset->std}};
+    if (dataset->kind != GM_DATA_COLOR_IMAGES)
+        return scale;
+    scale.channels = GM_PIXEL_CHANNELS;
+    memcpy(scale.mean, dataset->channel_mean, sizeof scale.mean);
+    memcpy(scale.std, dataset->channel_std, sizeof scale.std);
     return scale;
+}
+
+void gm_pixel_scale_use(const gm_pixel_scale *scale, gm_dataset *dataset)
+{
+    if (dataset->kind == GM_DATA_GRAY_IMAGES && scale->channels == 1) {
+        dataset->mean = scale->mean[0];
+        dataset->std = scale->std[0];
+    }
+    if (dataset->kind == GM_DATA_COLOR_IMAGES && scale->channels == GM_PIXEL_CHANNELS) {
+        memcpy(dataset->channel_mean, scale->mean, sizeof scale->mean);
+        memcpy(dataset->channel_std, scale->std, sizeof scale->std);
+    }
 }
 
 /* A text of the metadata's own that is to be filled. */
@@ -209,12 +226,11 @@ gm_status gm_backbone_read(gm_context *context, gm_tensor_file *file, const gm_m
 }
 
 static gm_status load(gm_context *context, gm_tensor_file *file, int64_t height, int64_t width, int64_t batch,
-                      gm_model **model, gm_error *error)
+                      gm_model **model, gm_pixel_scale *scale, gm_error *error)
 {
     const char *path = gm_tensor_file_path(file);
     gm_model_options options;
-    gm_pixel_scale scale;
-    gm_status status = gm_backbone_options(file, &options, &scale, error);
+    gm_status status = gm_backbone_options(file, &options, scale, error);
     if (status != GM_OK)
         return status;
     options.batch = batch;
@@ -232,14 +248,14 @@ static gm_status load(gm_context *context, gm_tensor_file *file, int64_t height,
 }
 
 gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
-                           gm_model **model, gm_error *error)
+                           gm_model **model, gm_pixel_scale *scale, gm_error *error)
 {
     char inside[GM_BACKBONE_PATH];
     gm_tensor_file *file;
     *model = NULL;
     gm_status status = gm_tensor_file_open(gm_backbone_path(path, inside), &file, error);
     if (status == GM_OK)
-        status = load(context, file, height, width, batch, model, error);
+        status = load(context, file, height, width, batch, model, scale, error);
     gm_tensor_file_close(file);
     if (status != GM_OK) {
         gm_model_destroy(*model);

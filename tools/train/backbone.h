@@ -22,6 +22,9 @@ typedef struct gm_pixel_scale {
 /* Of the pixels that the data set gives; no channels for vectors. */
 gm_pixel_scale gm_pixel_scale_of(const gm_dataset *dataset);
 
+/* Makes the data set give its images by this scale; nothing happens where it is not known or of other channels. */
+void gm_pixel_scale_use(const gm_pixel_scale *scale, gm_dataset *dataset);
+
 typedef struct gm_backbone_metadata {
     int32_t count;
     gm_metadata entries[GM_BACKBONE_ENTRIES];
@@ -54,9 +57,10 @@ const char *gm_backbone_path(const char *path, char inside[GM_BACKBONE_PATH]);
 /* Builds a model for inference (batch: most rows that it plans memory for at a time) from a backbone file, or from the
  * one in a run folder, or from another file of weights whose tensors tell its architecture (train/weights_arch.h).
  * height and width: of the images that it will get, where the file does not say; 0 for vectors. Only the encoder is
- * loaded, and frozen: gm_model_features_f32() is what it is for. Errors: GM_BAD_DATA (missing, malformed or of another
- * shape), GM_OUT_OF_MEMORY, GM_INVALID_ARGUMENT (weights for images, and no size of them); *model is NULL then. */
+ * loaded, and frozen: gm_model_features_f32() is what it is for. *scale is what the file says of pixels. Errors:
+ * GM_BAD_DATA (missing, malformed or of another shape), GM_OUT_OF_MEMORY, GM_INVALID_ARGUMENT (weights for images, and
+ * no size of them); *model is NULL then. */
 gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
-                           gm_model **model, gm_error *error);
+                           gm_model **model, gm_pixel_scale *scale, gm_error *error);
 
 #endif
