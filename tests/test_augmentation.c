@@ -59,10 +59,12 @@ static gm_augmentation busy_augmentation(void)
     a.jitter_probability = 0.8f;
     a.brightness = 0.4f;
     a.contrast = 0.2f;
-    a.blur_probability = 0.25f;
+    a.blur_probability = 0.6f;
+    a.blur_probability_2 = 0.25f;
     a.blur_sigma_min = 0.5f;
     a.blur_sigma_max = 1.5f;
-    a.solarize_probability = 0.2f;
+    a.solarize_probability = 0.1f;
+    a.solarize_probability_2 = 0.2f;
     a.solarize_threshold = 0.6f;
     return a;
 }
@@ -128,6 +130,103 @@ START_TEST(probabilities_0_and_1_are_certain)
         ck_assert(n.left == 0 && n.top == 0 && n.width == SIDE && n.height == SIDE && !n.flip && n.brightness == 1 &&
                   n.contrast == 1 && n.blur_sigma == 0 && n.solarize_threshold > 1);
     }
+}
+END_TEST
+
+/* The draws for one of the two views of colour images. */
+static void check_color_view(const gm_augmentation *a, int32_t view, double blurred, double inverted)
+{
+    enum { BIG = 500, ORDERS = 24 };
+    int64_t flips = 0, jitters = 0, grays = 0, blurs = 0, solarized = 0, orders[256] = {0};
+    struct uniform area = {"area", 0.08, 0.5, 0, {0}}, ratio = {"log ratio", log(0.75), log(4.0 / 3), 0, {0}},
+                   left = {"left", 0, 1, 0, {0}}, top = {"top", 0, 1, 0, {0}},
+                   brightness = {"brightness", 0.6, 1.4, 0, {0}}, contrast = {"contrast", 0.6, 1.4, 0, {0}},
+                   saturation = {"saturation", 0.8, 1.2, 0, {0}}, hue = {"hue", -0.1, 0.1, 0, {0}},
+                   sigma = {"sigma", 0.1, 2.0, 0, {0}};
+    for (int64_t i = 0; i < DRAWS; i++) {
+        const struct gm_view_key key = {7, i / 1000, i % 1000, view};
+        const gm_color_view v = gm_augmentation_draw_color(a, key, BIG, BIG);
+        ck_assert(v.crop && v.left >= 0 && v.top >= 0 && v.left + v.width <= BIG && v.top + v.height <= BIG);
+        add(&area, fmin(fmax((double)(v.width * v.height) / (BIG * BIG), 0.08), 0.5)); /* sides are rounded */
+        add(&ratio, fmin(fmax(log((double)v.width / (double)v.height), log(0.75)), log(4.0 / 3)));
+        add(&left, ((double)v.left + 0.5) / (double)(BIG - v.width + 1));
+        add(&top, ((double)v.top + 0.5) / (double)(BIG - v.height + 1));
+        flips += v.flip;
+        grays += v.gray;
+        if (v.jitter) {
+            jitters++;
+            add(&brightness, v.brightness);
+            add(&contrast, v.contrast);
+            add(&saturation, v.saturation);
+            add(&hue, v.hue);
+            orders[v.order[0] << 6 | v.order[1] << 4 | v.order[2] << 2 | v.order[3]]++;
+        }
+        blurs += v.blur_sigma > 0;
+        if (v.blur_sigma > 0)
+            add(&sigma, v.blur_sigma);
+        solarized += v.solarize_threshold == 128;
+        ck_assert(v.solarize_threshold == 128 || v.solarize_threshold == 256);
+    }
+    check_share(flips, 0.5, "flip");
+    check_share(jitters, 0.8, "jitter");
+    check_share(grays, 0.2, "gray");
+    check_share(blurs, blurred, "blur");
+    check_share(solarized, inverted, "solarize");
+    const struct uniform *const all[] = {&area, &ratio, &left, &top, &brightness, &contrast, &saturation, &hue, &sigma};
+    for (size_t i = 0; i < sizeof all / sizeof *all - (blurred < 0.2); i++)
+        check_uniform(all[i]);
+    double chi_square = 0;
+    int distinct = 0;
+    const double expected = (double)jitters / ORDERS;
+    for (int i = 0; i < 256; i++) {
+        distinct += orders[i] > 0;
+        chi_square += orders[i] > 0 ? ((double)orders[i] - expected) * ((double)orders[i] - expected) / expected : 0;
+    }
+    ck_assert_msg(distinct == ORDERS && chi_square < 49.7, "%d orders, chi square %g", distinct, chi_square);
+}
+
+/* The asymmetric pair of the method's authors. */
+START_TEST(colour_steps_fire_with_the_probabilities_of_their_view)
+{
+    gm_augmentation a;
+    ck_assert_int_eq(gm_augmentation_preset("imagenet", &a, NULL), GM_OK);
+    a.crop_scale_max = 0.5f; /* fits at once, so that no draw is refused */
+    check_color_view(&a, 0, 1.0, 0.0);
+    check_color_view(&a, 1, 0.1, 0.2);
+    check_color_view(&a, 2, 1.0, 0.0);
+    ck_assert_int_eq(gm_augmentation_preset("cifar", &a, NULL), GM_OK);
+    a.crop_scale_max = 0.5f;
+    a.saturation = 0.2f;
+    check_color_view(&a, 1, 0.0, 0.0);
+}
+END_TEST
+
+/* Where no box of an allowed ratio and area fits, the largest one of such a ratio in the middle. */
+START_TEST(boxes_that_do_not_fit_are_centred)
+{
+    const struct {
+        int64_t height, width;
+        gm_color_view box;
+    } cases[] = {
+        {10, 1000, {.left = 493, .top = 0, .width = 13, .height = 10}},
+        {1000, 10, {.left = 0, .top = 493, .width = 10, .height = 13}},
+    };
+    gm_augmentation a;
+    ck_assert_int_eq(gm_augmentation_preset("imagenet", &a, NULL), GM_OK);
+    for (int i = 0; i < 2; i++) {
+        const struct gm_view_key key = {2, 0, i, 0};
+        const gm_color_view v = gm_augmentation_draw_color(&a, key, cases[i].height, cases[i].width);
+        ck_assert(v.crop && v.left == cases[i].box.left && v.top == cases[i].box.top && v.width == cases[i].box.width &&
+                  v.height == cases[i].box.height);
+    }
+    a.crop_scale_min = a.crop_scale_max = 1.0f;
+    a.crop_ratio_min = 1.5f;
+    a.crop_ratio_max = 3.0f;
+    const struct gm_view_key key = {2, 0, 0, 0};
+    const gm_color_view all = gm_augmentation_draw_color(&a, key, 50, 100); /* of any ratio but 2, too large */
+    ck_assert(all.left == 0 && all.top == 0 && all.width == 100 && all.height == 50);
+    a.crop_probability = 0.0f;
+    ck_assert(!gm_augmentation_draw_color(&a, key, 50, 100).crop);
 }
 END_TEST
 
@@ -317,12 +416,12 @@ START_TEST(presets_are_known_by_name)
 {
     gm_augmentation a;
     gm_error error;
-    static const char *const names[] = {"fashion", "vectors", "none"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"imagenet", "cifar", "fashion", "vectors", "none"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         ck_assert_int_eq(gm_augmentation_preset(names[i], &a, &error), GM_OK);
         ck_assert_uint_eq(a.size, sizeof a);
     }
-    test_expect(gm_augmentation_preset("cifar", &a, &error), &error, GM_BAD_USAGE, "fashion, vectors or none");
+    test_expect(gm_augmentation_preset("moco", &a, &error), &error, GM_BAD_USAGE, "fashion, vectors or none");
     test_expect(gm_augmentation_preset(NULL, &a, &error), &error, GM_INVALID_ARGUMENT, "augmentation");
     test_expect(gm_augmentation_preset("none", NULL, &error), &error, GM_INVALID_ARGUMENT, "augmentation");
 }
@@ -336,6 +435,8 @@ int main(void)
     tcase_add_test(tests, each_step_fires_with_its_probability);
     tcase_add_test(tests, probabilities_0_and_1_are_certain);
     tcase_add_test(tests, crops_stay_inside);
+    tcase_add_test(tests, colour_steps_fire_with_the_probabilities_of_their_view);
+    tcase_add_test(tests, boxes_that_do_not_fit_are_centred);
     tcase_add_test(tests, every_part_of_the_key_counts);
     tcase_add_test(tests, vectors_get_noise_and_dropout);
     tcase_add_test(tests, views_do_not_depend_on_threads_or_order);

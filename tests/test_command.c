@@ -169,7 +169,7 @@ static const struct {
     {"train good.npy --arch=resnet50", 0, 0, 2, "takes images"},
     {"train good.npy --max-time=soon", 0, 0, 2, "--max-time soon"},
     {"train good.npy --matrix=maybe", 0, 0, 2, "auto, on or off"},
-    {"train good.npy --augmentation=imagenet --dry-run", 0, 0, 2, "imagenet"},
+    {"train good.npy --augmentation=moco --dry-run", 0, 0, 2, "moco"},
     {"train good.npy --threads=0", 0, 0, 2, "--threads 0"},
     {"train good.npy", "GEMEL_ISA", "avx9", 2, "GEMEL_ISA=avx9: no such instruction set; available here: scalar"},
     {"train good.npy --batch-size=97", 0, 0, 2, "96 training rows; pass --batch-size 96 or less"},

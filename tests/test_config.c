@@ -20,8 +20,9 @@ static bool is_set(const gm_train_config *config, const char *name)
 
 static void resolve(gm_train_config *config, gm_data_kind kind)
 {
+    const gm_dataset dataset = {.kind = kind};
     gm_error error = {GM_OK, ""};
-    ck_assert_msg(gm_config_resolve(config, kind, &error) == GM_OK, "%s", error.message);
+    ck_assert_msg(gm_config_resolve(config, &dataset, &error) == GM_OK, "%s", error.message);
 }
 
 START_TEST(wrong_values_are_refused)
@@ -188,6 +189,44 @@ START_TEST(an_overlay_forgets_what_followed)
 }
 END_TEST
 
+/* What the second view has of its own follows the first one's where that is set, else the preset. */
+START_TEST(the_second_view_follows_the_first)
+{
+    gm_train_config config;
+    gm_config_init(&config);
+    set(&config, "augmentation", "imagenet");
+    set(&config, "solarize-probability", "0.4");
+    resolve(&config, GM_DATA_GRAY_IMAGES);
+    ck_assert(config.augmentation.blur_probability == 1.0f && config.augmentation.blur_probability_2 == 0.1f);
+    ck_assert(config.augmentation.solarize_probability == 0.4f && config.augmentation.solarize_probability_2 == 0.4f);
+    gm_train_config flags;
+    gm_config_init(&flags);
+    set(&flags, "blur-probability", "0.3");
+    set(&flags, "solarize-probability-2", "0.7");
+    gm_config_overlay(&config, &flags);
+    resolve(&config, GM_DATA_GRAY_IMAGES);
+    ck_assert(config.augmentation.blur_probability == 0.3f && config.augmentation.blur_probability_2 == 0.3f);
+    ck_assert(config.augmentation.solarize_probability == 0.4f && config.augmentation.solarize_probability_2 == 0.7f);
+}
+END_TEST
+
+START_TEST(colours_have_defaults_by_size)
+{
+    const struct {
+        int64_t side;
+        const char *preset;
+    } cases[] = {{32, "cifar"}, {64, "cifar"}, {65, "imagenet"}, {224, "imagenet"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const gm_dataset dataset = {.kind = GM_DATA_COLOR_IMAGES, .height = cases[i].side, .width = cases[i].side};
+        gm_train_config config;
+        gm_config_init(&config);
+        ck_assert_int_eq(gm_config_resolve(&config, &dataset, NULL), GM_OK);
+        ck_assert_int_eq(config.arch, GM_ARCH_RESNET18);
+        ck_assert_str_eq(config.preset, cases[i].preset);
+    }
+}
+END_TEST
+
 START_TEST(defaults_follow_the_data)
 {
     gm_train_config images, vectors;
@@ -235,7 +274,7 @@ START_TEST(contradictions_are_refused)
         {{"projection-dim", "projector"}, {"32", "64-64"}, "ends with 64"},
         {{"epochs", "warmup-epochs"}, {"3", "4"}, "more than the 3 epochs"},
         {{"crop-scale-min", "crop-scale-max"}, {"0.8", "0.5"}, "above the largest"},
-        {{"augmentation", "seed"}, {"imagenet", "1"}, "imagenet"},
+        {{"augmentation", "seed"}, {"moco", "1"}, "unknown augmentation 'moco'"},
         {{"crop-scale-min", "seed"}, {"0", "1"}, "above 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -244,7 +283,8 @@ START_TEST(contradictions_are_refused)
         set(&config, cases[i].name[0], cases[i].text[0]);
         set(&config, cases[i].name[1], cases[i].text[1]);
         gm_error error = {GM_OK, ""};
-        ck_assert_int_eq(gm_config_resolve(&config, GM_DATA_GRAY_IMAGES, &error), GM_BAD_USAGE);
+        const gm_dataset dataset = {.kind = GM_DATA_GRAY_IMAGES};
+        ck_assert_int_eq(gm_config_resolve(&config, &dataset, &error), GM_BAD_USAGE);
         ck_assert_msg(strstr(error.message, cases[i].message), "%s", error.message);
     }
 }
@@ -275,6 +315,8 @@ int main(void)
     tcase_add_test(tests, json_keeps_everything);
     tcase_add_test(tests, bad_files_are_refused);
     tcase_add_test(tests, an_overlay_forgets_what_followed);
+    tcase_add_test(tests, the_second_view_follows_the_first);
+    tcase_add_test(tests, colours_have_defaults_by_size);
     tcase_add_test(tests, defaults_follow_the_data);
     tcase_add_test(tests, rates_grow_with_the_batch_where_the_optimizer_wants_it);
     tcase_add_test(tests, contradictions_are_refused);

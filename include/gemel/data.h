@@ -78,17 +78,22 @@ typedef struct gm_augmentation {
     float crop_scale_min, crop_scale_max; /* … of this share of the area … */
     float crop_ratio_min, crop_ratio_max; /* … and this width over height, log-uniform */
     float flip_probability;
-    float jitter_probability;   /* brightness and contrast together … */
-    float brightness, contrast; /* … each by a factor uniform in 1 -+ this */
-    float blur_probability;
-    float blur_sigma_min, blur_sigma_max;
-    float solarize_probability;
-    float solarize_threshold;
+    float
+        jitter_probability; /* brightness, contrast, saturation and hue together, of colour images in random order … */
+    float brightness, contrast, saturation; /* … each by a factor uniform in 1 -+ this … */
+    float hue;                              /* … but the hue turned by up to this share of the circle, 0 … 0.5 */
+    float gray_probability;                 /* colour images: all channels the grey level */
+    float blur_probability,
+        blur_probability_2;               /* of the first view, and of the second; the same of further ones in turn */
+    float blur_sigma_min, blur_sigma_max; /* pixels of the view */
+    float solarize_probability, solarize_probability_2;
+    float solarize_threshold;                 /* in [0, 1]: levels from here on are inverted */
     float noise_probability, noise_std;       /* vectors: add Gaussian noise */
     float dropout_probability, dropout_share; /* vectors: zero this share of the features, each by itself */
 } gm_augmentation;
 
-/* Named presets: "fashion" (28 x 28 grey images), "vectors", "none". Errors: GM_BAD_USAGE for another name. */
+/* Named presets: "imagenet" (that of the method's authors), "cifar" (small colour images: no blur), "fashion" (28 x 28
+ * grey images), "vectors", "none". Errors: GM_BAD_USAGE for another name. */
 GM_API gm_status gm_augmentation_preset(const char *name, gm_augmentation *augmentation, gm_error *error);
 
 /* y = the view number `view` of the samples rows[0 … count) in epoch `epoch`: normalised pixels, or features. A

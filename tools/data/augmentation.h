@@ -12,6 +12,24 @@ struct gm_view_key {
     int32_t view;
 };
 
+/* The steps of one view of one colour image, in the order that they are taken in. */
+typedef struct gm_color_view {
+    bool crop;                        /* else the image is framed as without augmentation */
+    int64_t left, top, width, height; /* the crop's box in pixels, inside the image */
+    bool flip;
+    bool jitter;
+    uint8_t order[4]; /* of the jitter's steps: 0 brightness, 1 contrast, 2 saturation, 3 hue */
+    float brightness, contrast, saturation, hue;
+    bool gray;
+    float blur_sigma;           /* 0: none */
+    int32_t solarize_threshold; /* 256: none */
+} gm_color_view;
+
+/* height, width: of the image as it is stored. The box is that of torchvision's RandomResizedCrop: ten tries, then the
+ * largest centred one of an allowed ratio. */
+gm_color_view gm_augmentation_draw_color(const gm_augmentation *augmentation, struct gm_view_key key, int64_t height,
+                                         int64_t width);
+
 gm_gray_view gm_augmentation_draw(const gm_augmentation *augmentation, struct gm_view_key key, int64_t height,
                                   int64_t width);
 

@@ -269,7 +269,7 @@ static gm_status open_data(gm_train_config *config, gm_dataset **dataset, gm_err
     options.seed = (uint64_t)config->seed;
     gm_status status = gm_command_dataset(config->data, &options, dataset, error);
     if (status == GM_OK)
-        status = gm_config_resolve(config, (*dataset)->kind, error);
+        status = gm_config_resolve(config, *dataset, error);
     if (status == GM_OK)
         status = gm_config_check_rows(config, (*dataset)->train.rows, error);
     return status;

@@ -77,10 +77,15 @@ static const gm_field fields[] = {
      "Epochs of linear warm-up (default: a tenth of the epochs, at most 10)"},
     {"seed", GM_FIELD_INTEGER, FIELD(seed), 0, 0x1p53, 0, 0, "N", "Seed of weights, order and augmentation (0)"},
     {"augmentation", GM_FIELD_TEXT, FIELD(preset), 0, 0, 0, 0, "PRESET",
-     "Values for all that follow: fashion, vectors or none"},
+     "Values for all that follow: imagenet, cifar, fashion, vectors or none"},
 #define AUGMENTATION(name, member, high, help)                                                                         \
     {                                                                                                                  \
         name, GM_FIELD_FLOAT, FIELD(augmentation.member), 0, high, 0, "augmentation", "X", help                        \
+    }
+#define SECOND_VIEW(name, member, parent)                                                                              \
+    {                                                                                                                  \
+        name, GM_FIELD_FLOAT, FIELD(augmentation.member), 0, 1, 0, parent, "X",                                        \
+            "The same of the second view, where it is another one"                                                     \
     }
     AUGMENTATION("crop-probability", crop_probability, 1, "Probability of a random resized crop"),
     AUGMENTATION("crop-scale-min", crop_scale_min, 1, "Smallest share of the image's area that a crop keeps"),
@@ -88,18 +93,25 @@ static const gm_field fields[] = {
     AUGMENTATION("crop-ratio-min", crop_ratio_min, 100, "Smallest ratio of a crop's width to its height"),
     AUGMENTATION("crop-ratio-max", crop_ratio_max, 100, "Largest ratio of a crop's width to its height"),
     AUGMENTATION("flip-probability", flip_probability, 1, "Probability of a horizontal flip"),
-    AUGMENTATION("jitter-probability", jitter_probability, 1, "Probability of brightness and contrast jitter"),
+    AUGMENTATION("jitter-probability", jitter_probability, 1,
+                 "Probability of jitter of brightness, contrast and colours"),
     AUGMENTATION("brightness", brightness, 1, "Brightness changes by a factor in 1 -+ X"),
     AUGMENTATION("contrast", contrast, 1, "Contrast changes by a factor in 1 -+ X"),
+    AUGMENTATION("saturation", saturation, 1, "Colours: saturation changes by a factor in 1 -+ X"),
+    AUGMENTATION("hue", hue, 0.5, "Colours: the hue turns by up to this share of the circle"),
+    AUGMENTATION("gray-probability", gray_probability, 1, "Colours: probability of taking them away"),
     AUGMENTATION("blur-probability", blur_probability, 1, "Probability of a Gaussian blur"),
+    SECOND_VIEW("blur-probability-2", blur_probability_2, "blur-probability"),
     AUGMENTATION("blur-sigma-min", blur_sigma_min, 64, "Smallest sigma of the blur in pixels"),
     AUGMENTATION("blur-sigma-max", blur_sigma_max, 64, "Largest sigma of the blur in pixels"),
     AUGMENTATION("solarize-probability", solarize_probability, 1, "Probability of inverting bright pixels"),
+    SECOND_VIEW("solarize-probability-2", solarize_probability_2, "solarize-probability"),
     AUGMENTATION("solarize-threshold", solarize_threshold, 1, "Pixels from this level in [0, 1] on are inverted"),
     AUGMENTATION("noise-probability", noise_probability, 1, "Vectors: probability of added Gaussian noise"),
     AUGMENTATION("noise-std", noise_std, 1e6, "Vectors: standard deviation of that noise"),
     AUGMENTATION("dropout-probability", dropout_probability, 1, "Vectors: probability of dropping features"),
     AUGMENTATION("dropout-share", dropout_share, 1, "Vectors: share of the features that are dropped"),
+#undef SECOND_VIEW
 #undef AUGMENTATION
 };
 

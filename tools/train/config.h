@@ -83,7 +83,7 @@ void gm_config_overlay(gm_train_config *base, const gm_train_config *top);
 
 /* Gives every field its value: those not set follow their parents and the defaults for the kind of data.
  * Errors: GM_BAD_USAGE for fields that contradict each other. */
-gm_status gm_config_resolve(gm_train_config *config, gm_data_kind kind, gm_error *error);
+gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, gm_error *error);
 
 /* Whether this many training rows suffice. Errors: GM_BAD_USAGE. */
 gm_status gm_config_check_rows(const gm_train_config *config, int64_t rows, gm_error *error);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* What a run gets that says nothing, by the kind of its data. Chosen for a minute or two on two cores where there are
- * 60,000 images, a few minutes where there are as many vectors of 784. */
+ * 60,000 grey images, a few minutes where there are as many vectors of 784, and hours for colour images. */
 static const struct kind_defaults {
     gm_data_kind kind;
     const char *name;
@@ -13,6 +13,8 @@ static const struct kind_defaults {
     const char *augmentation;
 } by_kind[] = {
     {GM_DATA_GRAY_IMAGES, "grey images", GM_ARCH_MLP, GM_OPTIMIZER_ADAM, 1024, 256, 256, 7, "fashion"},
+    {GM_DATA_COLOR_IMAGES, "photographs", GM_ARCH_RESNET18, GM_OPTIMIZER_ADAM, 1024, 512, 64, 20, "imagenet"},
+    {GM_DATA_COLOR_IMAGES, "small colours", GM_ARCH_RESNET18, GM_OPTIMIZER_ADAM, 1024, 512, 256, 20, "cifar"},
     {GM_DATA_VECTORS, "vectors", GM_ARCH_AXON, GM_OPTIMIZER_ADAM, 1024, 1024, 256, 10, "vectors"},
 };
 
@@ -43,12 +45,15 @@ enum {
     ARCHES = sizeof by_arch / sizeof by_arch[0],
 };
 
-static const struct kind_defaults *find_kind(gm_data_kind kind)
+/* Colour images are small up to the size of a ResNet's small stem, and have the second row of their kind then. */
+static const struct kind_defaults *find_kind(const gm_dataset *dataset)
 {
+    enum { SMALL = 64 };
     int i = 0;
-    while (i < KINDS - 1 && by_kind[i].kind != kind)
+    while (i < KINDS - 1 && by_kind[i].kind != dataset->kind)
         i++;
-    return &by_kind[i];
+    const bool small = dataset->kind == GM_DATA_COLOR_IMAGES && dataset->height <= SMALL && dataset->width <= SMALL;
+    return &by_kind[small ? i + 1 : i];
 }
 
 static const struct optimizer_defaults *find_optimizer(int64_t kind)
@@ -128,7 +133,8 @@ static gm_status resolve_projector(gm_train_config *config, int64_t projection_d
     return GM_OK;
 }
 
-/* Takes the preset's values for all parameters of the augmentation that are not set. */
+/* Takes the preset's values for all parameters of the augmentation that are not set; the second view's follow the first
+ * one's where those are. */
 static gm_status resolve_augmentation(gm_train_config *config, const char *preset, gm_error *error)
 {
     if (lacks(config, "augmentation"))
@@ -138,10 +144,16 @@ static gm_status resolve_augmentation(gm_train_config *config, const char *prese
     const gm_status status = gm_augmentation_preset(config->preset, &named.augmentation, error);
     if (status != GM_OK)
         return status;
+    bool given[GM_CONFIG_MOST_FIELDS];
+    memcpy(given, config->set, sizeof given);
     for (int32_t i = 0; i < gm_config_field_count(); i++) {
         const gm_field *field = gm_config_field(i);
-        if (field->kind == GM_FIELD_FLOAT && lacks(config, field->name))
-            memcpy((char *)config + field->offset, (const char *)&named + field->offset, sizeof(float));
+        if (field->kind != GM_FIELD_FLOAT || !lacks(config, field->name))
+            continue;
+        const int32_t parent = gm_config_find(field->parent);
+        const bool follows = gm_config_field(parent)->kind == GM_FIELD_FLOAT && given[parent];
+        const size_t from = follows ? gm_config_field(parent)->offset : field->offset;
+        memcpy((char *)config + field->offset, (const char *)(follows ? config : &named) + from, sizeof(float));
     }
     const gm_augmentation *chosen = &config->augmentation;
     if (chosen->crop_scale_min > chosen->crop_scale_max || chosen->crop_ratio_min > chosen->crop_ratio_max ||
@@ -154,11 +166,11 @@ static gm_status resolve_augmentation(gm_train_config *config, const char *prese
     return GM_OK;
 }
 
-gm_status gm_config_resolve(gm_train_config *config, gm_data_kind kind, gm_error *error)
+gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, gm_error *error)
 {
-    const struct kind_defaults *defaults = find_kind(kind);
+    const struct kind_defaults *defaults = find_kind(dataset);
     integer_default(config, "arch", &config->arch, defaults->arch);
-    if (kind == GM_DATA_VECTORS && gm_arch_takes_images((gm_arch)config->arch))
+    if (dataset->kind == GM_DATA_VECTORS && gm_arch_takes_images((gm_arch)config->arch))
         return gm_error_set(error, GM_BAD_USAGE, "arch %s: takes images, and %s holds vectors; choose arch mlp or axon",
                             gm_arch_name((gm_arch)config->arch), config->data);
     integer_default(config, "hidden-size", &config->hidden_size, defaults->hidden_size);
@@ -206,9 +218,9 @@ double gm_config_rate_scale(const gm_train_config *config)
 
 void gm_config_print_defaults(FILE *out)
 {
-    fprintf(out, "Defaults by data  arch  hidden  projection  batch  epochs  optimizer  preset\n");
+    fprintf(out, "Defaults         arch      hidden projection batch epochs  optimizer  preset\n");
     for (int i = 0; i < KINDS; i++)
-        fprintf(out, "  %-14s  %-4s  %6lld  %10lld  %5lld  %6lld  %-9s  %s\n", by_kind[i].name,
+        fprintf(out, "  %-13s  %-8s  %6lld %10lld %5lld %6lld  %-9s  %s\n", by_kind[i].name,
                 gm_arch_name(by_kind[i].arch), (long long)by_kind[i].hidden_size, (long long)by_kind[i].projection_dim,
                 (long long)by_kind[i].batch_size, (long long)by_kind[i].epochs, gm_optimizer_name(by_kind[i].optimizer),
                 by_kind[i].augmentation);
