@@ -160,7 +160,7 @@ static const struct {
     {"bench resnet9", 0, 0, 2, "resnet9: nothing to time by that name"},
     {"bench conv --size=2", 0, 0, 2, "cannot build conv for 64 images of 2 x 2"},
     {"bench conv --size=8 --channels=1 --batch-size=2", 0, 0, 0, "\n  convolution        3 "},
-    {"train --help", 0, 0, 0, "Defaults by data"},
+    {"train --help", 0, 0, 0, "photographs    resnet18"},
     {"train", 0, 0, 2, "gemel train fashion-mnist"},
     {"train good.npy --frobnicate", 0, 0, 2, "unrecognized option"},
     {"train good.npy one.npy", 0, 0, 2, "one.npy is too much"},
