@@ -60,29 +60,57 @@ static gm_status open_known(struct gm_dataset_memory *memory, const struct known
     return GM_OK;
 }
 
+/* What DATA is, as far as options depend on it. */
+enum source { SOURCE_WHOLE, SOURCE_NPY, SOURCE_IMAGES };
+
+static enum source find_source(const char *what)
+{
+    if (ends_with(what, ".npy"))
+        return SOURCE_NPY;
+    return is_folder(what) && !gm_dataset_is_cifar(what) && !gm_dataset_is_mnist(what) ? SOURCE_IMAGES : SOURCE_WHOLE;
+}
+
+static gm_status check_options(const char *what, enum source source, const gm_dataset_options *options, gm_error *error)
+{
+    if (source == SOURCE_WHOLE && (options->labels || options->val_split != 0.0))
+        return gm_error_set(error, GM_BAD_USAGE,
+                            "%s: brings its own labels and test images; labels and a validation split are for a .npy "
+                            "file or a folder of images",
+                            what);
+    if (source != SOURCE_IMAGES && (options->train_list || options->skip_bad_images || options->image_size))
+        return gm_error_set(error, GM_BAD_USAGE,
+                            "%s: train-list, skip-bad-images and image-size are for a folder of images; leave %s out",
+                            what,
+                            options->train_list        ? "--train-list"
+                            : options->skip_bad_images ? "--skip-bad-images"
+                                                       : "--image-size");
+    return GM_OK;
+}
+
 static gm_status read_dataset(struct gm_dataset_memory *memory, const char *what, const gm_dataset_options *options,
                               gm_error *error)
 {
-    const bool npy = ends_with(what, ".npy");
-    if (!npy && (options->labels || options->val_split != 0.0))
-        return gm_error_set(error, GM_BAD_USAGE,
-                            "%s: brings its own labels and test images; labels and a validation split are for a .npy "
-                            "file",
-                            what);
+    const enum source source = find_source(what);
+    const gm_status status = check_options(what, source, options, error);
+    if (status != GM_OK)
+        return status;
     set_name(&memory->dataset, what);
     for (size_t i = 0; i < sizeof known_images / sizeof known_images[0]; i++)
         if (strcmp(what, known_images[i].name) == 0)
             return open_known(memory, &known_images[i], error);
     if (strcmp(what, "synthetic") == 0)
         return gm_dataset_make_synthetic(memory, options->seed, error);
-    if (npy)
+    if (source == SOURCE_NPY)
         return gm_dataset_read_npy(memory, what, options, error);
+    if (source == SOURCE_IMAGES)
+        return gm_dataset_read_folder(memory, what, options, error);
+    if (gm_dataset_is_cifar(what))
+        return gm_dataset_read_cifar(memory, what, error);
     if (is_folder(what))
-        return gm_dataset_is_cifar(what) ? gm_dataset_read_cifar(memory, what, error)
-                                         : gm_dataset_read_mnist(memory, what, NULL, error);
+        return gm_dataset_read_mnist(memory, what, NULL, error);
     return gm_error_set(error, GM_BAD_DATA,
-                        "%s: no such data; give fashion-mnist, mnist, synthetic, a folder with the four idx files of "
-                        "MNIST or the binary files of CIFAR, or a .npy file",
+                        "%s: no such data; give fashion-mnist, mnist, synthetic, a folder of images, with the four idx "
+                        "files of MNIST or with the binary files of CIFAR, or a .npy file",
                         what);
 }
 

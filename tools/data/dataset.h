@@ -17,6 +17,9 @@ struct gm_dataset_memory {
     bool split_drawn;
 };
 
+/* Whether a folder has any of MNIST's four files. */
+bool gm_dataset_is_mnist(const char *folder);
+
 /* The images and labels of a folder with MNIST's four files; package (NULL: none) is what its absence is blamed on.
  * Errors: those of gm_dataset_open(). What was read stays in *memory, also after an error. */
 gm_status gm_dataset_read_mnist(struct gm_dataset_memory *memory, const char *folder, const char *package,
@@ -38,6 +41,10 @@ gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, uint64_t s
 /* A matrix of features, split and labelled as the options say. */
 gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path, const gm_dataset_options *options,
                               gm_error *error);
+
+/* How many of so many rows are `share` of them, at least one for a share above 0; `what` names them in errors:
+ * GM_BAD_USAGE for a share outside [0, 1), or one that leaves no row. */
+gm_status gm_dataset_test_rows(const char *what, int64_t rows, double share, int64_t *test_rows, gm_error *error);
 
 /* Points the splits at memory->features, [train_rows + test_rows, dim], and standardises its columns by the mean and
  * standard deviation of the training rows: 0 for a constant column. Values that are not finite stay as they are and do

@@ -11,6 +11,9 @@
 
 enum { MOST_SIDE = 64 /* of gm_gray_views_u8_f32() */, MOST_PATH = 4096 };
 
+static const char *const file_names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                         "t10k-labels-idx1-ubyte"};
+
 /* The file as it is, or compressed. */
 static gm_status find_file(const char *folder, const char *name, const char *package, char path[MOST_PATH],
                            gm_error *error)
@@ -31,6 +34,15 @@ static gm_status find_file(const char *folder, const char *name, const char *pac
                         "%s: no file %s or %s.gz; put train-images-idx3-ubyte, train-labels-idx1-ubyte, "
                         "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte there, plain or as .gz",
                         folder, name, name);
+}
+
+bool gm_dataset_is_mnist(const char *folder)
+{
+    char path[MOST_PATH];
+    for (size_t i = 0; i < sizeof file_names / sizeof file_names[0]; i++)
+        if (find_file(folder, file_names[i], NULL, path, NULL) == GM_OK)
+            return true;
+    return false;
 }
 
 static gm_status find_and_read(const char *folder, const char *name, const char *package, int32_t rank,
@@ -118,16 +130,13 @@ gm_status gm_dataset_read_mnist(struct gm_dataset_memory *memory, const char *fo
     gm_dataset *dataset = &memory->dataset;
     dataset->kind = GM_DATA_GRAY_IMAGES;
     gm_status status =
-        read_images(folder, "train-images-idx3-ubyte", package, dataset, &dataset->train, &memory->train_pixels, error);
+        read_images(folder, file_names[0], package, dataset, &dataset->train, &memory->train_pixels, error);
     if (status == GM_OK)
-        status = read_labels(folder, "train-labels-idx1-ubyte", package, dataset, &dataset->train,
-                             &memory->train_labels, error);
+        status = read_labels(folder, file_names[1], package, dataset, &dataset->train, &memory->train_labels, error);
     if (status == GM_OK)
-        status = read_images(folder, "t10k-images-idx3-ubyte", package, dataset, &dataset->test, &memory->test_pixels,
-                             error);
+        status = read_images(folder, file_names[2], package, dataset, &dataset->test, &memory->test_pixels, error);
     if (status == GM_OK)
-        status = read_labels(folder, "t10k-labels-idx1-ubyte", package, dataset, &dataset->test, &memory->test_labels,
-                             error);
+        status = read_labels(folder, file_names[3], package, dataset, &dataset->test, &memory->test_labels, error);
     if (status == GM_OK)
         measure_pixels(dataset);
     return status;

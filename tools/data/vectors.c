@@ -2,11 +2,12 @@
 #include <stdlib.h>
 
 #include "data/dataset.h"
+#include "data/folder.h"
 #include "formats/npy.h"
 #include "support/file.h"
 #include "support/random.h"
 
-enum { MOST_CLASSES = 1 << 16, MOST_DIM = 1 << 20 };
+enum { MOST_DIM = 1 << 20 };
 
 /* Sums over the finite values of a column, of their differences d from the first one: these are exact in double for
  * nearly all floats, so that a constant column has exactly no variance and a large offset costs nothing. */
@@ -77,9 +78,9 @@ static gm_status read_labels(const char *path, int64_t rows, int32_t **labels, i
         goto fail;
     }
     for (int64_t i = 0; i < rows; i++) {
-        if (values[i] < 0 || values[i] >= MOST_CLASSES) {
+        if (values[i] < 0 || values[i] >= GM_MOST_CLASSES) {
             status = gm_error_set(error, GM_BAD_DATA, "%s: label %lld of row %lld is not in [0, %d)", path,
-                                  (long long)values[i], (long long)i, MOST_CLASSES);
+                                  (long long)values[i], (long long)i, GM_MOST_CLASSES);
             goto fail;
         }
         (*labels)[i] = (int32_t)values[i];
@@ -129,7 +130,7 @@ void gm_dataset_order(const gm_dataset *dataset, int64_t *order)
     }
 }
 
-static gm_status count_test_rows(const char *path, int64_t rows, double share, int64_t *test_rows, gm_error *error)
+gm_status gm_dataset_test_rows(const char *what, int64_t rows, double share, int64_t *test_rows, gm_error *error)
 {
     if (!(share >= 0.0 && share < 1.0))
         return gm_error_set(error, GM_BAD_USAGE, "the validation split must be in [0, 1), not %g", share);
@@ -138,7 +139,7 @@ static gm_status count_test_rows(const char *path, int64_t rows, double share, i
         *test_rows = 1;
     if (*test_rows >= rows)
         return gm_error_set(error, GM_BAD_USAGE, "%s: a validation split of %g leaves none of %lld rows to train on",
-                            path, share, (long long)rows);
+                            what, share, (long long)rows);
     return GM_OK;
 }
 
@@ -152,7 +153,7 @@ gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path
     if (rows > UINT32_MAX || dim > MOST_DIM)
         return gm_error_set(error, GM_BAD_DATA, "%s: is [%lld, %lld]; at most [%lld, %d] is supported", path,
                             (long long)rows, (long long)dim, (long long)UINT32_MAX, MOST_DIM);
-    status = count_test_rows(path, rows, options->val_split, &test_rows, error);
+    status = gm_dataset_test_rows(path, rows, options->val_split, &test_rows, error);
     if (status != GM_OK)
         return status;
     if (options->labels) {
