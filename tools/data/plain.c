@@ -31,6 +31,10 @@ static gm_status make_one(const struct plain_job *job, int64_t i, gm_image *imag
     const gm_dataset *dataset = job->dataset;
     const int64_t row = job->rows ? job->rows[i] : i;
     const gm_status status = gm_dataset_read_image(dataset, job->split, row, image, error);
+    if (status == GM_OK && (image->height != dataset->height || image->width != dataset->width))
+        return gm_error_set(error, GM_BAD_DATA, "%s: image %lld is %lld x %lld pixels, not %lld x %lld", dataset->name,
+                            (long long)row, (long long)image->width, (long long)image->height,
+                            (long long)dataset->width, (long long)dataset->height);
     if (status == GM_OK)
         normalize(dataset, image->pixels, dataset->height * dataset->width, job->y + i * job->ldy);
     return status;

@@ -213,7 +213,7 @@ gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *
     evaluation->measured = dataset->classes > 0 && dataset->train.labels && dataset->test.labels;
     evaluation->feature_size = gm_model_feature_size(model);
     gm_status status = evaluate_model(context, dataset, model, evaluation, error);
-    if (status == GM_OK && evaluation->measured)
+    if (status == GM_OK && evaluation->measured && gm_evaluation_baseline_name(dataset))
         status = evaluate_raw(context, dataset, evaluation, error);
     evaluation->seconds = monotonic_seconds() - start;
     return status;
@@ -221,19 +221,33 @@ gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *
 
 size_t gm_evaluation_memory(const gm_dataset *dataset, int64_t feature_size)
 {
-    const bool pixels = dataset->kind == GM_DATA_GRAY_IMAGES; /* vectors serve as they are */
-    const int64_t width = pixels && dataset->dim > feature_size ? dataset->dim : feature_size;
+    const int64_t width =
+        dataset->train.pixels && /* vectors serve as they are, files not at all */ dataset->dim > feature_size
+            ? dataset->dim
+            : feature_size;
     return sizeof(float) * (size_t)(dataset->train.rows + dataset->test.rows) * (size_t)width;
 }
 
 const char *gm_evaluation_baseline_name(const gm_dataset *dataset)
 {
-    return dataset->kind == GM_DATA_VECTORS ? "raw features" : "raw pixels";
+    return dataset->train.pixels ? "raw pixels" : dataset->kind == GM_DATA_VECTORS ? "raw features" : NULL;
 }
 
-static void print_row(FILE *out, const char *what, double model, double raw)
+/* raw: NULL without a baseline */
+static void print_row(FILE *out, const char *what, double model, const double *raw)
 {
-    fprintf(out, "  %-38s %8.4f %14.4f\n", what, model, raw);
+    fprintf(out, "  %-38s %8.4f", what, model);
+    if (raw)
+        fprintf(out, " %14.4f", *raw);
+    fputc('\n', out);
+}
+
+static void print_result(FILE *out, const char *what, double model, const char *baseline, double raw)
+{
+    fprintf(out, "%s %.4f", what, model);
+    if (baseline)
+        fprintf(out, " (%s %.4f)", baseline, raw);
+    fputc('\n', out);
 }
 
 void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset *dataset, FILE *out)
@@ -245,26 +259,28 @@ void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset
         return;
     }
     const gm_evaluation_options *o = &evaluation->options;
-    const gm_accuracies *model = &evaluation->model, *raw = &evaluation->raw;
+    const gm_accuracies *model = &evaluation->model;
+    const char *baseline = gm_evaluation_baseline_name(dataset);
+    const gm_accuracies *raw = baseline ? &evaluation->raw : NULL;
     char what[64];
     fprintf(out, "Accuracies on %lld test samples of %s, features of %lld numbers from %lld training samples:\n",
             (long long)dataset->test.rows, dataset->name, (long long)evaluation->feature_size,
             (long long)dataset->train.rows);
-    fprintf(out, "  %-38s %8s %14s\n", "", "model", gm_evaluation_baseline_name(dataset));
+    fprintf(out, "  %-38s %8s %14s\n", "", "model", baseline ? baseline : "");
     snprintf(what, sizeof what, "kNN (k %d, temperature %g, cosine)", o->knn.k, (double)o->knn.temperature);
-    print_row(out, what, model->knn, raw->knn);
+    print_row(out, what, model->knn, raw ? &raw->knn : NULL);
     if (o->linear) {
         snprintf(what, sizeof what, "linear probe (%d epochs), top 1", o->probe.epochs);
-        print_row(out, what, model->linear, raw->linear);
-        print_row(out, "linear probe, top 5", model->linear_top5, raw->linear_top5);
+        print_row(out, what, model->linear, raw ? &raw->linear : NULL);
+        print_row(out, "linear probe, top 5", model->linear_top5, raw ? &raw->linear_top5 : NULL);
     }
     if (o->labels_per_class > 0) {
         snprintf(what, sizeof what, "kNN, %d labels a class (%d draws)", o->labels_per_class, o->draws);
-        print_row(out, what, model->few_knn, raw->few_knn);
+        print_row(out, what, model->few_knn, raw ? &raw->few_knn : NULL);
     }
     if (o->labels_per_class > 0 && o->linear) {
         snprintf(what, sizeof what, "linear, %d labels a class (%d draws)", o->labels_per_class, o->draws);
-        print_row(out, what, model->few_linear, raw->few_linear);
+        print_row(out, what, model->few_linear, raw ? &raw->few_linear : NULL);
     }
 }
 
@@ -273,9 +289,9 @@ void gm_evaluation_print_results(const gm_evaluation *evaluation, const gm_datas
     if (!evaluation->measured)
         return;
     const char *baseline = gm_evaluation_baseline_name(dataset);
-    fprintf(out, "knn %.4f (%s %.4f)\n", evaluation->model.knn, baseline, evaluation->raw.knn);
+    print_result(out, "knn", evaluation->model.knn, baseline, evaluation->raw.knn);
     if (evaluation->options.linear)
-        fprintf(out, "linear %.4f (%s %.4f)\n", evaluation->model.linear, baseline, evaluation->raw.linear);
+        print_result(out, "linear", evaluation->model.linear, baseline, evaluation->raw.linear);
 }
 
 gm_status gm_evaluation_write_results(const gm_evaluation *evaluation, const gm_dataset *dataset, const char *path,

@@ -50,7 +50,8 @@ typedef struct gm_evaluation {
     double seconds;
 } gm_evaluation;
 
-/* Features of both splits by gm_model_features_f32(), against the pixels / 255 or the vectors as they are. Holds the
+/* Features of both splits by gm_model_features_f32(), against the pixels / 255 or the vectors as they are (of images in
+ * files, against nothing). Holds the
  * features of all samples in memory, the model's and the raw ones one after the other. options: NULL for the defaults.
  * Errors: GM_OUT_OF_MEMORY, GM_NOT_FINITE (weights or data with NaN or infinity), GM_INVALID_ARGUMENT. */
 gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *model,
@@ -74,7 +75,8 @@ void gm_evaluation_print_results(const gm_evaluation *evaluation, const gm_datas
 gm_status gm_evaluation_write_results(const gm_evaluation *evaluation, const gm_dataset *dataset, const char *path,
                                       gm_error *error);
 
-/* "raw pixels" or "raw features". */
+/* "raw pixels" or "raw features"; NULL for images in files, which have no baseline: as floats they would fill the
+ * memory, and a smaller picture of them says little. */
 const char *gm_evaluation_baseline_name(const gm_dataset *dataset);
 
 #endif

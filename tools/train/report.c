@@ -48,10 +48,18 @@ static void write_training_facts(FILE *out, const gm_run_history *history)
     write_fact(out, "Samples a second", value, remark);
 }
 
+static void write_accuracy_fact(FILE *out, const char *name, double model, const char *baseline, double raw)
+{
+    char value[64], remark[192] = "";
+    snprintf(value, sizeof value, "%.2f %%", 100.0 * model);
+    if (baseline)
+        snprintf(remark, sizeof remark, "%s %.2f %%", baseline, 100.0 * raw);
+    write_fact(out, name, value, remark);
+}
+
 static void write_header(FILE *out, const gm_report *report)
 {
     const gm_dataset *data = report->dataset;
-    char value[64], remark[192];
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/>\n<title>",
           out);
@@ -73,24 +81,26 @@ static void write_header(FILE *out, const gm_report *report)
     }
     fputs("<dl class=\"facts\">\n", out);
     const gm_evaluation *e = report->evaluation;
-    if (e && e->measured) {
-        const char *baseline = gm_evaluation_baseline_name(data);
-        if (e->options.linear) {
-            snprintf(value, sizeof value, "%.2f %%", 100.0 * e->model.linear);
-            snprintf(remark, sizeof remark, "%s %.2f %%", baseline, 100.0 * e->raw.linear);
-            write_fact(out, "Linear probe", value, remark);
-        }
-        snprintf(value, sizeof value, "%.2f %%", 100.0 * e->model.knn);
-        snprintf(remark, sizeof remark, "%s %.2f %%", baseline, 100.0 * e->raw.knn);
-        write_fact(out, "Nearest neighbours", value, remark);
-    }
+    const char *baseline = gm_evaluation_baseline_name(data);
+    if (e && e->measured && e->options.linear)
+        write_accuracy_fact(out, "Linear probe", e->model.linear, baseline, e->raw.linear);
+    if (e && e->measured)
+        write_accuracy_fact(out, "Nearest neighbours", e->model.knn, baseline, e->raw.knn);
     write_training_facts(out, report->history);
     fputs("</dl>\n</header>\n", out);
 }
 
-static void write_accuracy(FILE *out, const char *protocol, double model, double raw)
+/* raw: NULL without a baseline */
+static void write_accuracy(FILE *out, const char *protocol, double model, const double *baseline)
 {
-    const double gain = 100.0 * (model - raw);
+    if (!baseline) {
+        fprintf(out,
+                "<tr><td>%s</td><td class=\"bars\"><span class=\"bar\" style=\"width:%.1f%%\"></span></td>"
+                "<td class=\"value\">%.2f %%</td></tr>\n",
+                protocol, 100.0 * model, 100.0 * model);
+        return;
+    }
+    const double raw = *baseline, gain = 100.0 * (model - raw);
     fprintf(out,
             "<tr><td>%s</td><td class=\"bars\"><span class=\"bar\" style=\"width:%.1f%%\"></span>"
             "<span class=\"bar raw\" style=\"width:%.1f%%\"></span></td><td class=\"value\">%.2f %%</td>"
@@ -105,32 +115,38 @@ static void write_accuracies(FILE *out, const gm_report *report)
     if (!e || !e->measured)
         return;
     const gm_evaluation_options *o = &e->options;
+    const char *baseline = gm_evaluation_baseline_name(report->dataset);
+    const gm_accuracies *raw = baseline ? &e->raw : NULL;
     char protocol[192];
     fprintf(out,
             "<section><h2>What the features are worth</h2>\n<p class=\"quiet\">The encoder’s %lld features, frozen, on "
-            "%lld test samples, beside the same protocols on the %s.</p>\n<div class=\"card scroll\"><table>\n"
-            "<tr><th>protocol</th><th></th><th>model</th><th>%s</th><th>gain</th></tr>\n",
+            "%lld test samples%s.</p>\n<div class=\"card scroll\"><table>\n"
+            "<tr><th>protocol</th><th></th><th>model</th>",
             (long long)e->feature_size, (long long)report->dataset->test.rows,
-            report->dataset->kind == GM_DATA_VECTORS ? "given vectors" : "pixels",
-            gm_evaluation_baseline_name(report->dataset));
+            !baseline                                  ? ""
+            : report->dataset->kind == GM_DATA_VECTORS ? ", beside the same protocols on the given vectors"
+                                                       : ", beside the same protocols on the pixels");
+    if (baseline)
+        fprintf(out, "<th>%s</th><th>gain</th>", baseline);
+    fputs("</tr>\n", out);
     if (o->linear) {
         snprintf(protocol, sizeof protocol, "Linear probe, top 1 <span class=\"quiet small\">%d epochs of SGD</span>",
                  o->probe.epochs);
-        write_accuracy(out, protocol, e->model.linear, e->raw.linear);
-        write_accuracy(out, "Linear probe, top 5", e->model.linear_top5, e->raw.linear_top5);
+        write_accuracy(out, protocol, e->model.linear, raw ? &raw->linear : NULL);
+        write_accuracy(out, "Linear probe, top 5", e->model.linear_top5, raw ? &raw->linear_top5 : NULL);
     }
     snprintf(protocol, sizeof protocol,
              "Nearest neighbours <span class=\"quiet small\">k %d, temperature %g, cosine</span>", o->knn.k,
              (double)o->knn.temperature);
-    write_accuracy(out, protocol, e->model.knn, e->raw.knn);
+    write_accuracy(out, protocol, e->model.knn, raw ? &raw->knn : NULL);
     if (o->labels_per_class > 0) {
         const char *form = "%s, %d labels a class <span class=\"quiet small\">mean of %d draws</span>";
         if (o->linear) {
             snprintf(protocol, sizeof protocol, form, "Linear probe", o->labels_per_class, o->draws);
-            write_accuracy(out, protocol, e->model.few_linear, e->raw.few_linear);
+            write_accuracy(out, protocol, e->model.few_linear, raw ? &raw->few_linear : NULL);
         }
         snprintf(protocol, sizeof protocol, form, "Nearest neighbours", o->labels_per_class, o->draws);
-        write_accuracy(out, protocol, e->model.few_knn, e->raw.few_knn);
+        write_accuracy(out, protocol, e->model.few_knn, raw ? &raw->few_knn : NULL);
     }
     fputs("</table></div></section>\n", out);
 }
