@@ -215,7 +215,7 @@ static const struct {
     {"evaluate good.npy absent --temperature=0", 0, 0, 2, "--temperature 0: expected a number above 0"},
     {"evaluate good.npy absent --labels-per-class=-1", 0, 0, 2, "--labels-per-class -1"},
     {"evaluate good.npy absent --lr-classifier=nan", 0, 0, 2, "--lr-classifier nan"},
-    {"evaluate good.npy absent --val-split=2", 0, 0, 2, "--val-split 2: expected a share"},
+    {"evaluate good.npy absent --val-split=2", 0, 0, 2, "--val-split 2: expected a number from 0 to 0.95"},
     {"train good.npy --batch-size=32 --dry-run", 0, 0, 0, "parameters: "},
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "formats/npy.h"
+#include "support/file.h"
 
 static const char doc[] =
     "Write the features that a run's encoder gives every sample to a .npy file: float32, one row a sample, in the "
@@ -12,9 +13,8 @@ static const char doc[] =
     "the data."
     "\vDATA is what gemel train takes. WEIGHTS is a run's folder or backbone.safetensors, or weights from elsewhere "
     "(safetensors, or PyTorch's .pth) whose tensors are those of an architecture that gemel train has. The rows of a "
-    ".npy stay in "
-    "its "
-    "order; of images the training samples come first, then the test samples. Vectors are standardised as for "
+    ".npy stay in its order; of images the training samples come first, then the test samples, and of image files the "
+    "output has a FILE.txt beside it that names each row's. Vectors are standardised as for "
     "training: on the run's own data by the rows that it trained on, else by all rows.";
 
 static const struct argp_option options[] = {
@@ -32,7 +32,8 @@ static error_t parse_embed(int key, char *argument, struct argp_state *state)
     embed_arguments *a = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &a->inputs.common;
+        state->child_inputs[0] = &a->inputs;
+        state->child_inputs[1] = &a->inputs.common;
         return 0;
     case 'o':
         a->output = argument;
@@ -67,6 +68,40 @@ static bool reorder(const gm_dataset *dataset, const int64_t *order, int64_t dim
     return moved > 0;
 }
 
+static gm_status append_paths(gm_file_writer *writer, const gm_split *split, gm_error *error)
+{
+    gm_status status = GM_OK;
+    for (int64_t i = 0; i < split->rows && status == GM_OK; i++) {
+        status = gm_file_append(writer, split->paths[i], strlen(split->paths[i]), error);
+        if (status == GM_OK)
+            status = gm_file_append(writer, "\n", 1, error);
+    }
+    return status;
+}
+
+/* FILE.npy has FILE.txt beside it. */
+static gm_status write_paths(const char *output, const gm_dataset *dataset, gm_error *error)
+{
+    const size_t length = strlen(output);
+    const bool npy = length > 4 && strcmp(output + length - 4, ".npy") == 0;
+    char *path;
+    if (asprintf(&path, "%.*s.txt", (int)(npy ? length - 4 : length), output) < 0)
+        return gm_file_no_memory(error, output, length);
+    gm_file_writer writer;
+    gm_status status = gm_file_begin(&writer, path, error);
+    if (status == GM_OK) {
+        status = append_paths(&writer, &dataset->train, error);
+        if (status == GM_OK)
+            status = append_paths(&writer, &dataset->test, error);
+        if (status == GM_OK)
+            status = gm_file_commit(&writer, error);
+        else
+            gm_file_abandon(&writer);
+    }
+    free(path);
+    return status;
+}
+
 static gm_status embed(const embed_arguments *a, const gm_evaluate_inputs *inputs, gm_error *error)
 {
     const gm_dataset *dataset = inputs->dataset;
@@ -88,6 +123,8 @@ static gm_status embed(const embed_arguments *a, const gm_evaluate_inputs *input
     gm_dataset_order(dataset, order);
     const bool moved = reorder(dataset, order, dim, features, ordered);
     status = gm_npy_write_f32(a->output, rows, dim, moved ? ordered : features, dim, error);
+    if (status == GM_OK && dataset->train.paths)
+        status = write_paths(a->output, dataset, error);
     if (status == GM_OK && !a->inputs.common.quiet)
         printf("%s: %lld rows of %lld features\n", a->output, (long long)rows, (long long)dim);
 end:
@@ -99,7 +136,7 @@ end:
 
 gm_status gm_command_embed(int argc, char **argv, gm_error *error)
 {
-    const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
+    const struct argp_child children[] = {{&gm_data_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_embed, "DATA WEIGHTS", doc, children, 0, 0};
     embed_arguments arguments = {.inputs = gm_evaluate_defaults()};
     argp_parse(&parser, argc, argv, 0, 0, &arguments);

@@ -30,8 +30,8 @@ static error_t parse_evaluate(int key, char *argument, struct argp_state *state)
     int32_t count;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = a;
-        state->child_inputs[1] = &a->common;
+        state->child_inputs[0] = state->child_inputs[1] = a;
+        state->child_inputs[2] = &a->common;
         return 0;
     case KEY_EPOCHS:
         gm_evaluate_set_count(state, "epochs", argument, 1, &probe->epochs);
@@ -56,7 +56,8 @@ static error_t parse_evaluate(int key, char *argument, struct argp_state *state)
 
 gm_status gm_command_evaluate(int argc, char **argv, gm_error *error)
 {
-    const struct argp_child children[] = {{&gm_evaluate_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
+    const struct argp_child children[] = {
+        {&gm_data_argp, 0, 0, 0}, {&gm_evaluate_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {linear_options, parse_evaluate, "DATA WEIGHTS", doc, children, 0, 0};
     gm_evaluate_arguments arguments = gm_evaluate_defaults();
     argp_parse(&parser, argc, argv, 0, 0, &arguments);

@@ -12,14 +12,15 @@ static error_t parse_knn(int key, char *argument, struct argp_state *state)
     gm_evaluate_arguments *a = state->input;
     if (key != ARGP_KEY_INIT)
         return ARGP_ERR_UNKNOWN;
-    state->child_inputs[0] = a;
-    state->child_inputs[1] = &a->common;
+    state->child_inputs[0] = state->child_inputs[1] = a;
+    state->child_inputs[2] = &a->common;
     return 0;
 }
 
 gm_status gm_command_knn(int argc, char **argv, gm_error *error)
 {
-    const struct argp_child children[] = {{&gm_evaluate_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
+    const struct argp_child children[] = {
+        {&gm_data_argp, 0, 0, 0}, {&gm_evaluate_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {0, parse_knn, "DATA WEIGHTS", doc, children, 0, 0};
     gm_evaluate_arguments arguments = gm_evaluate_defaults();
     arguments.options.linear = false;

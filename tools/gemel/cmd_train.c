@@ -91,7 +91,7 @@ typedef struct train_arguments {
 static void set_field(train_arguments *a, int32_t field, const char *text, struct argp_state *state)
 {
     gm_error error;
-    if (gm_config_set(&a->flags, field, text, &error) != GM_OK)
+    if (gm_config_set(&a->flags, field, text ? text : "yes", &error) != GM_OK) /* a switch may stand alone */
         argp_error(state, "--%s", error.message);
 }
 
@@ -195,7 +195,9 @@ static void list_fields(struct argp_option *options)
             if (!strcmp(sections[j].field, field->name))
                 *options++ = (struct argp_option){0, 0, 0, 0, sections[j].heading, ++group};
         if (i != gm_config_find("data"))
-            *options++ = (struct argp_option){field->name, CONFIG_KEY + i, field->argument, 0, field->help, 0};
+            *options++ = (struct argp_option){field->name,     CONFIG_KEY + i,
+                                              field->argument, field->kind == GM_FIELD_SWITCH ? OPTION_ARG_OPTIONAL : 0,
+                                              field->help,     0};
     }
 }
 
@@ -261,12 +263,11 @@ static gm_status collect(const train_arguments *a, gm_train_config *config, gm_e
     return collect_resumed(a, folder, config, error);
 }
 
-static gm_status open_data(gm_train_config *config, gm_dataset **dataset, gm_error *error)
+static gm_status open_data(gm_context *context, gm_train_config *config, gm_dataset **dataset, gm_error *error)
 {
-    gm_dataset_options options = gm_dataset_default_options();
-    options.labels = config->set[gm_config_find("labels")] ? config->labels : NULL;
-    options.val_split = config->val_split;
-    options.seed = (uint64_t)config->seed;
+    gm_dataset_options options;
+    gm_config_data_options(config, &options);
+    options.context = context;
     gm_status status = gm_command_dataset(config->data, &options, dataset, error);
     if (status == GM_OK)
         status = gm_config_resolve(config, *dataset, error);
@@ -328,7 +329,7 @@ static gm_status prepare(train_job *job, gm_error *error)
     if (status == GM_OK)
         status = gm_command_context(&job->arguments->common, &job->context, error);
     if (status == GM_OK)
-        status = open_data(&job->config, &job->dataset, error);
+        status = open_data(job->context, &job->config, &job->dataset, error);
     if (status == GM_OK)
         status = gm_trainer_create(job->context, job->dataset, &job->config, &job->trainer, error);
     if (status == GM_OK && !job->arguments->resume && job->config.set[gm_config_find("init")])

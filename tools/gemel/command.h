@@ -36,7 +36,8 @@ static inline gm_common_options gm_common_defaults(void)
 /* gm_context_create() with messages that name the flag or variable, and what may stand there. */
 gm_status gm_command_context(const gm_common_options *common, gm_context **context, gm_error *error);
 
-/* gm_dataset_open(); a data set that is missing or unreadable counts as bad data. */
+/* gm_dataset_open(); a data set that is missing or unreadable counts as bad data. Lists the images that were skipped on
+ * standard error. */
 gm_status gm_command_dataset(const char *what, const gm_dataset_options *options, gm_dataset **dataset,
                              gm_error *error);
 

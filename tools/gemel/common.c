@@ -86,5 +86,13 @@ gm_status gm_command_context(const gm_common_options *common, gm_context **conte
 gm_status gm_command_dataset(const char *what, const gm_dataset_options *options, gm_dataset **dataset, gm_error *error)
 {
     const gm_status status = gm_dataset_open(what, options, dataset, error);
-    return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+    if (status != GM_OK)
+        return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+    const gm_dataset *opened = *dataset;
+    for (int64_t i = 0; i < opened->skipped; i++)
+        fprintf(stderr, "gemel: skipped %s\n", opened->skipped_messages[i]);
+    if (opened->skipped > 0)
+        fprintf(stderr, "gemel: %s: %lld of %lld images skipped\n", opened->name, (long long)opened->skipped,
+                (long long)(opened->skipped + opened->train.rows + opened->test.rows));
+    return GM_OK;
 }

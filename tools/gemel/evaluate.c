@@ -10,16 +10,52 @@
 #include "train/config.h"
 #include "train/run_folder.h"
 
-enum { MOST = 1 << 30, FEATURE_BATCH = 4096 };
+enum { MOST = 1 << 30, MOST_BATCH = 4096, MOST_NUMBERS = 1 << 22 };
 
-enum { KEY_LABELS = 0x3000, KEY_VAL_SPLIT, KEY_SEED, KEY_K, KEY_TEMPERATURE };
+/* Samples that the encoder takes at once, 16 MB where one is not larger: its memory grows with them. */
+static int64_t feature_batch(const gm_dataset *dataset)
+{
+    const int64_t fitting = MOST_NUMBERS / dataset->dim;
+    return fitting < 1 ? 1 : fitting < MOST_BATCH ? fitting : MOST_BATCH;
+}
+
+enum { KEY_DATA = 0x3000, KEY_SEED = 0x3100, KEY_K, KEY_TEMPERATURE };
+
+/* Fields of the configuration, in the order of the options below. */
+static const char *const data_fields[] = {"labels", "val-split", "train-list", "skip-bad-images", "image-size"};
+
+static const struct argp_option data_options[] = {
+    {0, 0, 0, 0, "Data (default: as for the run, on its own data):", 1},
+    {"labels", KEY_DATA, "FILE", 0, "Labels of a .npy or of a folder of images, as for gemel train", 0},
+    {"val-split", KEY_DATA + 1, "SHARE", 0, "Share of a .npy's rows or of a folder's images that are tested on", 0},
+    {"train-list", KEY_DATA + 2, "FILE", 0, "Only those of a folder's training images that a text names", 0},
+    {"skip-bad-images", KEY_DATA + 3, "no|yes", OPTION_ARG_OPTIONAL, "Leave out images that cannot be decoded", 0},
+    {"image-size", KEY_DATA + 4, "N", 0, "Height and width of a folder's images as the encoder takes them (224)", 0},
+    {"seed", KEY_SEED, "N", 0, "Seed of the split, of the classifier and of the few labels (0)", 0},
+    {0},
+};
+
+static error_t parse_data(int key, char *argument, struct argp_state *state)
+{
+    gm_evaluate_arguments *a = state->input;
+    gm_error error;
+    const int index = key - KEY_DATA;
+    if (key == KEY_SEED) {
+        if (gm_config_set(&a->flags, gm_config_find("seed"), argument, &error) != GM_OK)
+            argp_error(state, "--%s", error.message);
+        a->options.probe.seed = (uint64_t)a->flags.seed;
+        return 0;
+    }
+    if (index < 0 || index >= (int)(sizeof data_fields / sizeof *data_fields))
+        return ARGP_ERR_UNKNOWN;
+    if (gm_config_set(&a->flags, gm_config_find(data_fields[index]), argument ? argument : "yes", &error) != GM_OK)
+        argp_error(state, "--%s", error.message);
+    return 0;
+}
+
+const struct argp gm_data_argp = {data_options, parse_data, 0, 0, 0, 0, 0};
 
 static const struct argp_option shared_options[] = {
-    {0, 0, 0, 0, "Data:", 1},
-    {"labels", KEY_LABELS, "FILE", 0, "Integers, one a row of a .npy of features (default: the run's)", 0},
-    {"val-split", KEY_VAL_SPLIT, "SHARE", 0, "Share of a .npy's rows that are tested on (default: the run's)", 0},
-    {"seed", KEY_SEED, "N", 0, "Seed of the split (default: the run's), of the classifier and of the few labels (0)",
-     0},
     {0, 0, 0, 0, "Nearest neighbours:", 2},
     {"k", KEY_K, "N", 0, "Neighbours that vote (20)", 0},
     {"temperature", KEY_TEMPERATURE, "T", 0, "A vote weighs exp(cosine / T) (0.1)", 0},
@@ -54,18 +90,6 @@ static error_t parse_shared(int key, char *argument, struct argp_state *state)
 {
     gm_evaluate_arguments *a = state->input;
     switch (key) {
-    case KEY_LABELS:
-        a->labels = argument;
-        return 0;
-    case KEY_VAL_SPLIT:
-        if (!gm_parse_double(argument, 0.0, 1.0, &a->val_split))
-            argp_error(state, "--val-split %s: expected a share from 0 to 1", argument);
-        return 0;
-    case KEY_SEED:
-        a->seed_set = gm_parse_uint64(argument, &a->options.probe.seed);
-        if (!a->seed_set)
-            argp_error(state, "--seed %s: expected a whole number from 0 on", argument);
-        return 0;
     case KEY_K:
         gm_evaluate_set_count(state, "k", argument, 1, &a->options.knn.k);
         return 0;
@@ -86,9 +110,9 @@ static error_t parse_shared(int key, char *argument, struct argp_state *state)
 
 const struct argp gm_evaluate_argp = {shared_options, parse_shared, 0, 0, 0, 0, 0};
 
-/* Rows that the run trained on must not be tested on: on the run's own data its labels and its split apply. */
-static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *config, gm_dataset_options *options,
-                            gm_error *error)
+/* Rows that the run trained on must not be tested on: on the run's own data its labels and its split apply, else
+ * *config is empty. */
+static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *config, gm_error *error)
 {
     char path[GM_RUN_PATH + 64];
     struct stat exists;
@@ -97,30 +121,21 @@ static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *con
     if (stat(path, &exists))
         return GM_OK;
     const gm_status status = gm_config_read(path, config, error);
-    if (status != GM_OK || !config->set[gm_config_find("data")] || strcmp(config->data, a->data))
-        return status;
-    if (config->set[gm_config_find("labels")])
-        options->labels = config->labels;
-    if (config->set[gm_config_find("val-split")])
-        options->val_split = config->val_split;
-    if (config->set[gm_config_find("seed")])
-        options->seed = (uint64_t)config->seed;
-    return GM_OK;
+    if (status == GM_OK && (!config->set[gm_config_find("data")] || strcmp(config->data, a->data)))
+        gm_config_init(config);
+    return status;
 }
 
-static gm_status open_data(const gm_evaluate_arguments *a, gm_dataset **dataset, gm_error *error)
+static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, gm_dataset **dataset, gm_error *error)
 {
-    gm_train_config config; /* holds the path of the labels until the data are open */
-    gm_dataset_options options = gm_dataset_default_options();
-    const gm_status status = follow_run(a, &config, &options, error);
+    gm_train_config config; /* holds the paths until the data are open */
+    const gm_status status = follow_run(a, &config, error);
     if (status != GM_OK)
         return status;
-    if (a->labels)
-        options.labels = a->labels;
-    if (a->val_split >= 0.0)
-        options.val_split = a->val_split;
-    if (a->seed_set)
-        options.seed = a->options.probe.seed;
+    gm_config_overlay(&config, &a->flags);
+    gm_dataset_options options;
+    gm_config_data_options(&config, &options);
+    options.context = context;
     return gm_command_dataset(a->data, &options, dataset, error);
 }
 
@@ -142,11 +157,11 @@ gm_status gm_evaluate_open(const gm_evaluate_arguments *a, gm_evaluate_inputs *i
     *inputs = (gm_evaluate_inputs){NULL, NULL, NULL};
     gm_status status = gm_command_context(&a->common, &inputs->context, error);
     if (status == GM_OK)
-        status = open_data(a, &inputs->dataset, error);
+        status = open_data(a, inputs->context, &inputs->dataset, error);
     gm_pixel_scale scale;
     if (status == GM_OK)
         status = gm_backbone_load(inputs->context, a->weights, inputs->dataset->height, inputs->dataset->width,
-                                  FEATURE_BATCH, &inputs->model, &scale, error);
+                                  feature_batch(inputs->dataset), &inputs->model, &scale, error);
     if (status == GM_OK && gm_model_input_size(inputs->model) != inputs->dataset->dim)
         status = gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld",
                               a->weights, (long long)gm_model_input_size(inputs->model), inputs->dataset->name,

@@ -4,27 +4,27 @@
 #define GEMEL_EVALUATE_H
 
 #include "command.h"
+#include "train/config.h"
 #include "train/evaluation.h"
 
 typedef struct gm_evaluate_arguments {
     gm_common_options common;
     const char *data, *weights;
-    const char *labels; /* NULL: as in the run's configuration */
-    double val_split;   /* negative: as in the run's configuration */
-    bool seed_set;      /* else the split's seed is that of the run's configuration */
+    gm_train_config flags; /* of the data; what is not set is as in the run's configuration */
     gm_evaluation_options options;
 } gm_evaluate_arguments;
 
 static inline gm_evaluate_arguments gm_evaluate_defaults(void)
 {
-    gm_evaluate_arguments arguments = {.common = gm_common_defaults(), .val_split = -1.0};
+    gm_evaluate_arguments arguments = {.common = gm_common_defaults()};
+    gm_config_init(&arguments.flags);
     arguments.options = gm_evaluation_default_options();
     return arguments;
 }
 
-/* Include this parser and gm_common_argp among the children of the command's argp; their inputs are the whole structure
- * and its common part. */
-extern const struct argp gm_evaluate_argp;
+/* Include these parsers, of the data's flags and of the neighbours' flags, and gm_common_argp among the children of the
+ * command's argp; their inputs are the whole structure and, for the last, its common part. */
+extern const struct argp gm_data_argp, gm_evaluate_argp;
 
 /* Whole numbers from `low` on, and numbers above 0, or from 0 on if `zero`; anything else ends in argp's message. */
 void gm_evaluate_set_count(struct argp_state *state, const char *flag, const char *text, int32_t low, int32_t *value);

@@ -236,8 +236,12 @@ static gm_status load(gm_context *context, gm_tensor_file *file, int64_t height,
     options.batch = batch;
     if (gm_arch_takes_images(options.arch)) {
         if (height == 0 || (options.height && (options.height != height || options.width != width)))
-            return gm_error_set(error, GM_BAD_DATA, "%s: takes images%s", path,
-                                height == 0 ? ", not vectors" : " of another size");
+            return height == 0 ? gm_error_set(error, GM_BAD_DATA, "%s: takes images, not vectors", path)
+                               : gm_error_set(error, GM_BAD_DATA,
+                                              "%s: takes images of %lld x %lld pixels; for a folder of images, pass "
+                                              "--image-size %lld",
+                                              path, (long long)options.width, (long long)options.height,
+                                              (long long)options.width);
         options.height = height;
         options.width = width;
     }

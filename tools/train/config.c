@@ -40,9 +40,15 @@ static const char *normalization_choice(int64_t value)
 static const gm_field fields[] = {
     {"data", GM_FIELD_TEXT, FIELD(data), 0, 0, 0, 0, "DATA", "Data set"},
     {"labels", GM_FIELD_TEXT, FIELD(labels), 0, 0, 0, "data", "FILE",
-     "Labels of a .npy of features, one integer a row"},
+     "Labels of a .npy of features: a .npy of integers, one a row; of a folder of images: a text of lines PATH,LABEL"},
     {"val-split", GM_FIELD_REAL, FIELD(val_split), 0, 0.95, 0, "data", "SHARE",
-     "Share of a .npy's rows kept for evaluation (0)"},
+     "Share of a .npy's rows or of a folder's images kept for evaluation (0)"},
+    {"train-list", GM_FIELD_TEXT, FIELD(train_list), 0, 0, 0, "data", "FILE",
+     "Train on those of a folder's images that a text names, one a line"},
+    {"skip-bad-images", GM_FIELD_SWITCH, FIELD(skip_bad_images), 0, 0, no_or_yes, "data", "no|yes",
+     "Decode all of a folder's images first and leave out those that cannot be"},
+    {"image-size", GM_FIELD_INTEGER, FIELD(image_size), 16, 1024, 0, "data", "N",
+     "Height and width of the views of a folder's images (224)"},
     {"arch", GM_FIELD_CHOICE, FIELD(arch), 0, 0, arch_choice, 0, "NAME",
      "Architecture: mlp or axon; of images also conv, resnet18, resnet34 or resnet50"},
     {"hidden-size", GM_FIELD_INTEGER, FIELD(hidden_size), 1, 1 << 20, 0, "arch", "N",
@@ -136,6 +142,22 @@ int32_t gm_config_find(const char *name)
     return -1;
 }
 
+static bool is_set(const gm_train_config *config, const char *name)
+{
+    return config->set[gm_config_find(name)];
+}
+
+void gm_config_data_options(const gm_train_config *config, gm_dataset_options *options)
+{
+    *options = gm_dataset_default_options();
+    options->labels = is_set(config, "labels") ? config->labels : NULL;
+    options->train_list = is_set(config, "train-list") ? config->train_list : NULL;
+    options->val_split = is_set(config, "val-split") ? config->val_split : 0.0;
+    options->skip_bad_images = is_set(config, "skip-bad-images") && config->skip_bad_images;
+    options->image_size = is_set(config, "image-size") ? config->image_size : 0;
+    options->seed = is_set(config, "seed") ? (uint64_t)config->seed : 0;
+}
+
 void gm_config_init(gm_train_config *config)
 {
     memset(config, 0, sizeof *config);
@@ -192,6 +214,7 @@ static void describe(const gm_field *field, char *text, size_t size)
         snprintf(text, size, "a number from %g to %g", field->low, field->high);
         break;
     case GM_FIELD_CHOICE:
+    case GM_FIELD_SWITCH:
         for (int64_t i = 0; field->choice(i) && used < size; i++)
             used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "one of ", field->choice(i));
         break;
@@ -223,6 +246,7 @@ gm_status gm_config_set(gm_train_config *config, int32_t index, const char *text
             *(float *)place = (float)number;
         break;
     case GM_FIELD_CHOICE:
+    case GM_FIELD_SWITCH:
         valid = set_choice(text, field, place);
         break;
     case GM_FIELD_WIDTHS:
@@ -269,6 +293,7 @@ void gm_config_get(const gm_train_config *config, int32_t index, char *text, siz
         shortest(*(const float *)place, true, text, size);
         break;
     case GM_FIELD_CHOICE:
+    case GM_FIELD_SWITCH:
         snprintf(text, size, "%s", field->choice(*(const int64_t *)place));
         break;
     case GM_FIELD_WIDTHS:

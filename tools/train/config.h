@@ -17,8 +17,9 @@ typedef struct gm_widths {
 } gm_widths;
 
 typedef struct gm_train_config {
-    char data[GM_CONFIG_PATH], labels[GM_CONFIG_PATH];
+    char data[GM_CONFIG_PATH], labels[GM_CONFIG_PATH], train_list[GM_CONFIG_PATH];
     double val_split;
+    int64_t image_size, skip_bad_images; /* 0: as the data; 0 or 1 */
 
     int64_t arch; /* gm_arch */
     int64_t hidden_size, projection_dim;
@@ -51,6 +52,7 @@ typedef enum gm_field_kind {
     GM_FIELD_REAL,    /* double */
     GM_FIELD_FLOAT,
     GM_FIELD_CHOICE, /* int64_t, written as the name of an enum's value */
+    GM_FIELD_SWITCH, /* int64_t, 0 or 1, written as no or yes; on the command line, yes where nothing is written */
     GM_FIELD_WIDTHS,
 } gm_field_kind;
 
@@ -59,7 +61,7 @@ typedef struct gm_field {
     gm_field_kind kind;
     size_t offset;                        /* in gm_train_config */
     double low, high;                     /* of a number */
-    const char *(*choice)(int64_t value); /* name of a value, NULL behind the last one */
+    const char *(*choice)(int64_t value); /* name of a choice or switch, NULL behind the last one */
     const char *parent;                   /* the field that this one follows while it is not set, or NULL */
     const char *argument, *help;
 } gm_field;
@@ -67,6 +69,9 @@ typedef struct gm_field {
 int32_t gm_config_field_count(void);
 const gm_field *gm_config_field(int32_t index);
 int32_t gm_config_find(const char *name); /* -1: none of this name */
+
+/* The options with which the configuration's data are opened. They point into it. */
+void gm_config_data_options(const gm_train_config *config, gm_dataset_options *options);
 
 /* Nothing set. */
 void gm_config_init(gm_train_config *config);
