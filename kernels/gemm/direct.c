@@ -3,9 +3,9 @@
  */
 #include "gemm/driver.h"
 
-/* Chunks for each thread, so that a thread that starts late or is interrupted delays the others little; but none of
- * fewer multiply-adds than these. */
-enum { CHUNKS_A_THREAD = 4 };
+/* Chunks for each thread, so that a thread that starts late or is interrupted delays the others little: a few, since
+ * each packs its part of B anew, more if many tiles share that, and none of fewer multiply-adds than these. */
+enum { FEW_CHUNKS = 2, MORE_CHUNKS = 4, MANY_TILES = 16 };
 static const double least_chunk_work = 1 << 21;
 
 /* Floats of A for one chunk and block of k: they stay in the second-level cache while the panels of B pass. */
@@ -51,6 +51,24 @@ static int64_t panel_floats(const struct gm_gemm_kernels *kernels, int64_t depth
     return gm_round_up(gm_max_i64(kernels->nr * depth, kernels->least_panel) + kernels->slack, GM_CACHE_LINE);
 }
 
+static int64_t count_chunks(const struct gm_gemm_product *p, int64_t row_pieces, int64_t threads)
+{
+    const int64_t worth = (int64_t)((double)p->m * (double)p->n * (double)p->k / least_chunk_work);
+    const int64_t more = threads * MORE_CHUNKS, most = row_pieces >= more * MANY_TILES ? more : threads * FEW_CHUNKS;
+    return gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), most);
+}
+
+/* Column chunks among so many, about as wide as the others are high: then A and B are read and packed least often in
+ * all. */
+static int64_t count_col_chunks(const struct gm_gemm_product *p, int64_t chunks)
+{
+    int64_t cols = 1;
+    for (int64_t i = 2; i <= chunks; i++)
+        if (chunks % i == 0 && (double)i * (double)i * (double)p->m <= (double)chunks * (double)p->n)
+            cols = i;
+    return cols;
+}
+
 static struct direct share_out(const gm_context *context, const struct gm_gemm_product *p, int64_t row_grain,
                                int64_t threads)
 {
@@ -62,12 +80,11 @@ static struct direct share_out(const gm_context *context, const struct gm_gemm_p
     const int64_t piece_rows = gm_max_i64(row_grain, kernels->mr);
     d.row_pieces = gm_ceil_div(p->m, piece_rows);
     d.panels = gm_ceil_div(p->n, kernels->nr);
-    const int64_t worth = (int64_t)((double)p->m * (double)p->n * (double)p->k / least_chunk_work);
-    const int64_t chunks = threads == 1 || d.parts > 1
-                               ? 1
-                               : gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), threads * CHUNKS_A_THREAD);
+    const int64_t chunks = threads == 1 || d.parts > 1 ? 1 : count_chunks(p, d.row_pieces, threads);
     const int64_t most_pieces = gm_max_i64(1, CHUNK_A_FLOATS / (depth * piece_rows));
-    d.row_chunks = gm_min_i64(gm_max_i64(gm_ceil_div(d.row_pieces, most_pieces), chunks), d.row_pieces);
+    const int64_t fitting = gm_ceil_div(d.row_pieces, most_pieces), rows = chunks / count_col_chunks(p, chunks);
+    d.row_chunks = gm_min_i64(fitting > rows && chunks > 1 ? gm_round_up(fitting, threads) : gm_max_i64(fitting, rows),
+                              d.row_pieces);
     d.col_chunks = gm_min_i64(gm_ceil_div(chunks, d.row_chunks), d.panels);
     const int64_t chunk_rows = gm_round_up(gm_ceil_div(d.row_pieces, d.row_chunks) * piece_rows, kernels->mr);
     d.packed_a = d.pack_a ? gm_round_up(chunk_rows * depth + kernels->slack, GM_CACHE_LINE) : 0;
