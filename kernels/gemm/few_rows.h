@@ -10,8 +10,9 @@
 /* Rows of C, and rows and vectors of B in one step. */
 enum { FEW_ROWS = 2, FEW_DEPTH = 8, FEW_VECS = 2, FEW_COLS = FEW_VECS * VEC_LANES };
 
-/* Floats by which the reading of a row of B is ahead. */
-enum { FEW_AHEAD = 256 };
+/* Floats by which the reading of a row of B is ahead, into the second-level cache: rows a power of two apart share the
+ * sets of the first one, which could not hold them until their turn comes. */
+enum { FEW_AHEAD = 320 };
 
 /* Floats of sums: half of the first-level cache. */
 enum { FEW_SUMS = 4096 };
@@ -50,7 +51,7 @@ static inline __attribute__((always_inline)) void few_rows_step(int rows, int de
         GM_UNROLL
         for (int v = 0; v < FEW_VECS; v++) {
             const int64_t n = lanes - v * VEC_LANES;
-            __builtin_prefetch(b + FEW_AHEAD + v * VEC_LANES, 0, 3);
+            __builtin_prefetch(b + FEW_AHEAD + v * VEC_LANES, 0, 2);
             right[v] = lanes == FEW_COLS || n >= VEC_LANES ? vec_load(b + v * VEC_LANES)
                        : n > 0                             ? vec_load_n(b + v * VEC_LANES, n)
                                                            : vec_zero();
