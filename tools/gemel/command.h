@@ -10,6 +10,7 @@
 /* A subcommand gets its own arguments, with "gemel NAME" as argv[0]. It returns a status, which main() turns into the
  * exit code, and the message that main() prints; wrong flags end in argp's own message and exit code 2. */
 gm_status gm_command_train(int argc, char **argv, gm_error *error);
+gm_status gm_command_augment(int argc, char **argv, gm_error *error);
 gm_status gm_command_convert(int argc, char **argv, gm_error *error);
 gm_status gm_command_embed(int argc, char **argv, gm_error *error);
 gm_status gm_command_bench(int argc, char **argv, gm_error *error);

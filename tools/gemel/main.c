@@ -13,6 +13,7 @@ static const struct {
     gm_status (*run)(int argc, char **argv, gm_error *error);
 } commands[] = {
     {"train", "train an encoder on two views of every sample", gm_command_train},
+    {"augment", "show the random views of the samples that training sees", gm_command_augment},
     {"evaluate", "measure a run's features by linear classifier and nearest neighbours", gm_command_evaluate},
     {"knn", "measure a run's features by nearest neighbours alone", gm_command_knn},
     {"embed", "write a run's features of every sample to a .npy file", gm_command_embed},
