@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent.parent / "data" / "weights"
+IMAGES = WEIGHTS.parent / "images"
 
 
 def npy(descr, shape, data, version=1):
@@ -32,6 +33,11 @@ def seeds(target):
                 yield next(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
         for protocol in range(6):
             yield pickle.dumps({"a": [1, 2.5, (None, True), "text", 2**70], 3: b"bytes"}, protocol)
+    elif target == "cifar":
+        yield from (bytes(3073), bytes(2 * 3074))
+    elif target in ("jpeg", "png"):
+        for path in sorted(IMAGES.glob("*.jpg" if target == "jpeg" else "*.png")):
+            yield path.read_bytes()
     else:
         for path in sorted(WEIGHTS.glob("*.pth" if target == "zip" else "*.*")):
             if path.suffix != ".txt" and (target != "zip" or zipfile.is_zipfile(path)):
