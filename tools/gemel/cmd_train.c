@@ -16,7 +16,9 @@
 static const char doc[] =
     "Train an encoder on two views of every sample, without labels, and measure what it learned."
     "\vDATA is fashion-mnist (Debian's package dataset-fashion-mnist), mnist, a folder with the four "
-    "idx files, a .npy file of float32, float16 or uint8 rows, or synthetic.\n\n"
+    "idx files, a folder with the binary files of CIFAR-10 or CIFAR-100, a folder of JPEG and PNG images, a .npy file "
+    "of "
+    "float32, float16 or uint8 rows, or synthetic.\n\n"
     "A run leaves config.json, stats.txt, metrics.csv, checkpoint.safetensors, "
     "backbone.safetensors, report.html, correlation.png and results.txt in its folder. Ctrl-C saves and stops; a "
     "second one stops at once.\n";
