@@ -195,6 +195,8 @@ gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, 
                             (long long)config->epochs);
     integer_default(config, "seed", &config->seed, 0);
     real_default(config, "val-split", &config->val_split, 0);
+    if (dataset->train.paths)
+        integer_default(config, "image-size", &config->image_size, dataset->height);
     return resolve_augmentation(config, defaults->augmentation, error);
 }
 
