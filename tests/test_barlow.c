@@ -470,7 +470,8 @@ START_TEST(bad_arguments_return_their_status)
     float z[COUNT] = {1, 2, 3, 4, 2, 4, 4, 5, 1, 1, 2, 2}, g[COUNT], h[COUNT];
     gm_barlow_result good = {.size = sizeof good}, cut = {.size = 8};
     const gm_barlow_options ok = gm_barlow_default_options();
-    gm_barlow_options size = ok, normalization = ok, form = ok, eps = ok, lambda = ok, scale = ok, dual = ok;
+    gm_barlow_options size = ok, normalization = ok, form = ok, eps = ok, lambda = ok, scale = ok, dual = ok,
+                      divisor = ok;
     size.size = 4;
     normalization.normalization = (gm_barlow_normalization)3;
     form.form = (gm_barlow_form)-1;
@@ -478,6 +479,7 @@ START_TEST(bad_arguments_return_their_status)
     lambda.lambda = NAN;
     scale.scale = INFINITY;
     dual.form = GM_BARLOW_DUAL;
+    divisor.divisor = -1;
     const struct {
         gm_context *context;
         int64_t n, d;
@@ -513,6 +515,7 @@ START_TEST(bad_arguments_return_their_status)
         {ample, N, D, z, D, z, D, &eps, &good, g, D, h, D, GM_INVALID_ARGUMENT},
         {ample, N, D, z, D, z, D, &lambda, &good, g, D, h, D, GM_INVALID_ARGUMENT},
         {ample, N, D, z, D, z, D, &scale, &good, g, D, h, D, GM_INVALID_ARGUMENT},
+        {ample, N, D, z, D, z, D, &divisor, &good, g, D, h, D, GM_INVALID_ARGUMENT},
         {ample, INT64_MAX / 8, D, z, D, z, D, NULL, &good, g, D, h, D, GM_SIZE_OVERFLOW},
         {ample, INT64_C(1) << 40, D, z, D, z, D, &dual, &good, g, D, h, D, GM_SIZE_OVERFLOW},
         {bare, N, D, z, D, z, D, NULL, &good, g, D, h, D, GM_WORKSPACE_TOO_SMALL},

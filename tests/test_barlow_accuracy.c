@@ -166,6 +166,50 @@ START_TEST(errors_are_bounded_and_near_those_of_pytorch)
 }
 END_TEST
 
+/* ---- A divisor other than the normalisation's ---- */
+
+static void check_divisor(gm_isa isa, int64_t n, int64_t d, const gm_barlow_options *o, const float *za,
+                          const float *zb)
+{
+    const int64_t count = n * d;
+    float *dza = floats(count), *dzb = floats(count);
+    gm_barlow_result result;
+    barlow_reference ref = barlow_reference_of_floats(o, n, d, za, zb);
+    ck_assert_int_eq(barlow_loss(isa, 2, n, d, za, zb, o, &result, dza, dzb), GM_OK);
+    const double error_a = barlow_error(dza, ref.dza, count, ref.size_a.whole),
+                 error_b = barlow_error(dzb, ref.dzb, count, ref.size_b.whole);
+    ck_assert_msg(fabs(result.invariance / ref.invariance - 1) < 1e-5 &&
+                      fabs(result.redundancy - ref.redundancy) < 1e-5 * ref.loss && error_a < 1e-5 && error_b < 1e-5,
+                  "%s %s %ldx%ld, divisor %g: %g + %g instead of %g + %g, gradients %g and %g off", gm_isa_name(isa),
+                  normalization_names[o->normalization], (long)n, (long)d, o->divisor, result.invariance,
+                  result.redundancy, ref.invariance, ref.redundancy, error_a, error_b);
+    barlow_reference_free(&ref);
+    free(dza), free(dzb);
+}
+
+/* Each of the four procedures. */
+START_TEST(the_divisor_may_be_another)
+{
+    static const int64_t shapes[][2] = {{20, 31}, {260, 300}, {70, 13}, {150, 110}};
+    static const double divisors[] = {2048, 0.75};
+    gm_isa isas[GM_ISA_COUNT];
+    const int isa_count = test_isas(isas);
+    for (int s = 0; s < 4; s++) {
+        const int64_t n = shapes[s][0], d = shapes[s][1];
+        float *za = floats(n * d), *zb = floats(n * d);
+        barlow_fill_views(BARLOW_NORMAL, n, d, za, zb);
+        for (int k = 0; k < 6; k++) {
+            gm_barlow_options o = gm_barlow_default_options();
+            o.normalization = barlow_normalizations[k % 3];
+            o.divisor = divisors[k / 3];
+            for (int i = 0; i < isa_count; i++)
+                check_divisor(isas[i], n, d, &o, za, zb);
+        }
+        free(za), free(zb);
+    }
+}
+END_TEST
+
 /* ---- The reference itself ---- */
 
 static double reference_loss_at(const gm_barlow_options *o, int64_t n, int64_t d, const double *za, const double *zb,
@@ -189,9 +233,10 @@ START_TEST(the_reference_agrees_with_finite_differences)
     double za[COUNT], zb[COUNT], da[COUNT], db[COUNT];
     barlow_fill_noise(4, za, COUNT), barlow_fill_noise(5, zb, COUNT), barlow_fill_noise(6, da, COUNT),
         barlow_fill_noise(7, db, COUNT);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 6; k++) {
         gm_barlow_options o = gm_barlow_default_options();
-        o.normalization = barlow_normalizations[k];
+        o.normalization = barlow_normalizations[k % 3];
+        o.divisor = k < 3 ? 0 : 9;
         o.eps = 0.25f; /* large enough to be seen */
         o.scale = 3.0f;
         barlow_reference ref = barlow_reference_create(&o, N, D, za, zb);
@@ -201,7 +246,7 @@ START_TEST(the_reference_agrees_with_finite_differences)
         const double step = 1e-5, ahead = reference_loss_at(&o, N, D, za, zb, da, db, step),
                      behind = reference_loss_at(&o, N, D, za, zb, da, db, -step);
         ck_assert_msg(fabs((ahead - behind) / (2 * step) - slope) <= 1e-7 * fabs(slope), "%s: slope %g, difference %g",
-                      normalization_names[k], slope, (ahead - behind) / (2 * step));
+                      normalization_names[k % 3], slope, (ahead - behind) / (2 * step));
         barlow_reference_free(&ref);
     }
 }
@@ -215,5 +260,6 @@ int main(void)
     tcase_add_test(tests, the_reference_agrees_with_finite_differences);
     tcase_add_test(tests, the_reference_is_pytorch_in_float64);
     tcase_add_test(tests, errors_are_bounded_and_near_those_of_pytorch);
+    tcase_add_test(tests, the_divisor_may_be_another);
     return test_run(suite);
 }

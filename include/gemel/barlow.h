@@ -27,14 +27,17 @@ typedef struct gm_barlow_options {
     size_t size; /* sizeof(gm_barlow_options) */
     gm_barlow_normalization normalization;
     gm_barlow_form form;
-    float eps;    /* of GM_BARLOW_BATCHNORM; the other two take none */
-    float lambda; /* weight of the off-diagonal terms */
-    float scale;  /* multiplies loss and gradients */
+    float eps;      /* of GM_BARLOW_BATCHNORM; the other two take none */
+    float lambda;   /* weight of the off-diagonal terms */
+    float scale;    /* multiplies loss and gradients */
+    double divisor; /* s; 0: that of the normalisation. Facebook's code divides the last, smaller batch of an epoch by
+                     * the number of samples of the others. */
 } gm_barlow_options;
 
 static inline gm_barlow_options gm_barlow_default_options(void)
 {
-    gm_barlow_options options = {sizeof(gm_barlow_options), GM_BARLOW_BATCHNORM, GM_BARLOW_AUTO, 1e-5f, 0.0051f, 1.0f};
+    gm_barlow_options options = {
+        sizeof(gm_barlow_options), GM_BARLOW_BATCHNORM, GM_BARLOW_AUTO, 1e-5f, 0.0051f, 1.0f, 0.0};
     return options;
 }
 

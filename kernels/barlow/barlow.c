@@ -20,7 +20,8 @@ static bool options_valid(const gm_barlow_options *options)
     return gm_options_valid(options->size, sizeof *options) && options->normalization >= GM_BARLOW_BATCHNORM &&
            options->normalization <= GM_BARLOW_COSINE && options->form >= GM_BARLOW_AUTO &&
            options->form <= GM_BARLOW_PRIMAL && isfinite(options->eps) && options->eps >= 0 &&
-           isfinite(options->lambda) && options->lambda >= 0 && isfinite(options->scale);
+           isfinite(options->lambda) && options->lambda >= 0 && isfinite(options->scale) &&
+           isfinite(options->divisor) && options->divisor >= 0;
 }
 
 gm_status gm_barlow_check(const gm_context *context, int64_t n, int64_t d, const float *za, int64_t ldza,
@@ -62,6 +63,13 @@ void gm_barlow_take_views(struct gm_barlow_job *job, const float *za, int64_t ld
 {
     job->a.view = take_view(job->context, job->d, za, ldza);
     job->b.view = take_view(job->context, job->d, zb, ldzb);
+}
+
+void gm_barlow_set_divisor(struct gm_barlow_job *job)
+{
+    const double norm = job->options.normalization == GM_BARLOW_COSINE ? 1 : (double)job->n;
+    job->divisor = job->options.divisor > 0 ? job->options.divisor : norm;
+    job->share = norm / job->divisor;
 }
 
 struct procedure {
@@ -116,7 +124,7 @@ gm_status gm_barlow_loss_f32(gm_context *context, int64_t n, int64_t d, const fl
 
     const size_t mark = gm_workspace_mark(context);
     gm_barlow_take_views(&job, za, ldza, zb, ldzb);
-    job.divisor = job.options.normalization == GM_BARLOW_COSINE ? 1 : (double)n;
+    gm_barlow_set_divisor(&job);
     if (job.gradients) {
         job.a.dz = dza;
         job.a.lddz = lddza;

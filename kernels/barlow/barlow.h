@@ -100,6 +100,7 @@ struct gm_barlow_job {
     int64_t n, d;
     gm_barlow_options options;
     double divisor; /* s of C = A^T B / s */
+    double share;   /* the normalisation's own s over this one */
     bool gradients;
     struct gm_barlow_side a, b;
     float *weight;                 /* [d] */
@@ -201,6 +202,9 @@ float gm_barlow_dual_factor(const struct gm_barlow_job *job);
 /* Takes the statistics of both views from the workspace. */
 void gm_barlow_take_views(struct gm_barlow_job *job, const float *za, int64_t ldza, const float *zb, int64_t ldzb);
 size_t gm_barlow_views_workspace(int64_t d);
+
+/* Sets divisor and share from the options. */
+void gm_barlow_set_divisor(struct gm_barlow_job *job);
 
 /* GM_OK if shapes, pointers and options are usable; fills *options from the caller's or the defaults. */
 gm_status gm_barlow_check(const gm_context *context, int64_t n, int64_t d, const float *za, int64_t ldza,

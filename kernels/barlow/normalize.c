@@ -26,7 +26,8 @@ static double inverse_variance(const struct gm_barlow_job *job, double squares)
     return isfinite(squares) ? 1 / variance : NAN;
 }
 
-/* 1 - |a|^2 / s: what eps, n - 1 or a lack of any variation leave to 1, without the rounding of a. */
+/* 1 - |a|^2 / s: what eps, n - 1 or a lack of any variation leave to 1, without the rounding of a, for the s of the
+ * normalisation. */
 static double norm_gap(const struct gm_barlow_job *job, double squares, double inverse)
 {
     if (squares == 0)
@@ -50,7 +51,7 @@ static int64_t normalize_columns(const struct gm_barlow_job *job, int64_t cols, 
         view->scale[j] = (float)sqrt(inverse);
         constant += squares[j] == 0;
         if (gap)
-            gap[j] += norm_gap(job, squares[j], inverse) / 2;
+            gap[j] += (1 - job->share + job->share * norm_gap(job, squares[j], inverse)) / 2;
     }
     return constant;
 }

@@ -71,7 +71,7 @@ gm_status gm_cross_correlation_tiles_f32(gm_context *context, int64_t n, int64_t
 
     const size_t mark = gm_workspace_mark(context);
     gm_barlow_take_views(&job, za, ldza, zb, ldzb);
-    job.divisor = job.options.normalization == GM_BARLOW_COSINE ? 1 : (double)n;
+    gm_barlow_set_divisor(&job);
     struct means_task task = {.job = &job, .tiles = tiles};
     task.mean_a = gm_workspace_take(context, (size_t)(n * tiles) * sizeof(float));
     task.mean_b = gm_workspace_take(context, (size_t)(n * tiles) * sizeof(float));

@@ -88,7 +88,11 @@ static void cross_correlate(barlow_reference *ref)
 barlow_reference barlow_reference_create(const gm_barlow_options *o, int64_t n, int64_t d, const double *za,
                                          const double *zb)
 {
-    barlow_reference ref = {.n = n, .d = d, .divisor = o->normalization == GM_BARLOW_COSINE ? 1 : (double)n};
+    barlow_reference ref = {.n = n,
+                            .d = d,
+                            .divisor = o->divisor > 0                         ? o->divisor
+                                       : o->normalization == GM_BARLOW_COSINE ? 1
+                                                                              : (double)n};
     double *ra = doubles(d), *rb = doubles(d), *h = doubles(d * d);
     ref.a = doubles(n * d), ref.b = doubles(n * d), ref.c = doubles(d * d);
     ref.dza = doubles(n * d), ref.dzb = doubles(n * d);
