@@ -64,6 +64,7 @@ typedef struct gm_model_options {
     bool zero_init_residual;         /* ResNets: the last batch norm of each block starts with weight 0 */
     bool projector_bias;             /* the projector's dense layers have biases; they start at 0 */
     bool exact;                      /* convolutions by their definition alone, as gm_conv_options */
+    bool accumulation;               /* plan memory for gm_model_accumulate_f32() */
 } gm_model_options;
 
 static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int64_t batch)
@@ -83,6 +84,7 @@ static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int
                                 0,
                                 0,
                                 GM_STEM_AUTO,
+                                false,
                                 false,
                                 false,
                                 false};
@@ -119,10 +121,20 @@ GM_API int64_t gm_model_flops(const gm_model *model, int64_t rows); /* of a forw
 GM_API gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx,
                                       float *z, int64_t ldz);
 
+/* The same once more, to have the activations back after another forward call: with the input of an earlier call and
+ * the same parameters it gives the z of that call, bit for bit. Running statistics stay as they are. */
+GM_API gm_status gm_model_recompute_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx,
+                                        float *z, int64_t ldz);
+
 /* Gradients of all parameters (overwritten) from dz = dL/dz of the latest forward call. dz: like z, and overwritten.
- * One backward call for each forward call, for it writes over the activations. Errors: GM_INVALID_ARGUMENT (also
- * without a forward call before), GM_NOT_FINITE. */
+ * One backward call for each forward call or recomputation, for it writes over the activations. Errors:
+ * GM_INVALID_ARGUMENT (also without a forward call before), GM_NOT_FINITE. */
 GM_API gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz);
+
+/* The same, added to the gradients that are there. Large batches go through the network in pieces that way: forward
+ * calls of all pieces, the loss of all outputs, then for each piece its recomputation, which the last one to go forward
+ * does without, and its gradients. Only for models created with `accumulation`. */
+GM_API gm_status gm_model_accumulate_f32(gm_model *model, float *dz, int64_t lddz);
 
 /* Makes the inference calls below faster from now on, for parameters that no longer change: batch norms are folded into
  * the convolutions before them, whose weights are packed once. Results differ by rounding. Changes of parameters take

@@ -146,7 +146,8 @@ static gm_status batchnorm_forward(gm_context *context, const gm_layer *layer, c
     const int64_t rows = out_rows(layer, pass->images), cols = layer->out.channels;
     const gm_batchnorm_options options = batchnorm_options(layer, pass->groups);
     const float *weight = layer->weight->value, *bias = layer->bias->value;
-    float *mean = layer->running_mean->value, *variance = layer->running_variance->value;
+    float *mean = pass->update ? layer->running_mean->value : NULL;
+    float *variance = pass->update ? layer->running_variance->value : NULL;
     float *saved = statistics(layer, pass), *scale = pass->saved;
     if (layer->kind == GM_LAYER_BATCHNORM_LINE)
         return gm_batchnorm_line_f32(context, rows, cols, pass->x, pass->ldx, weight, bias, &options, mean, variance,
@@ -215,7 +216,7 @@ static gm_status dense_backward(gm_context *context, const gm_layer *layer, cons
 {
     const int64_t rows = pass->images, in = layer->in.channels, out = layer->out.channels;
     const gm_status status = gm_gemm_f32(context, GM_TRANSPOSE, GM_NO_TRANSPOSE, out, in, rows, 1.0f, g->dy, g->lddy,
-                                         pass->x, pass->ldx, 0.0f, layer->weight->gradient, in);
+                                         pass->x, pass->ldx, g->accumulate ? 1.0f : 0.0f, g->dweight, in);
     if (status != GM_OK || !g->dx)
         return status;
     return gm_gemm_f32(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, rows, in, out, 1.0f, g->dy, g->lddy,
@@ -231,10 +232,9 @@ static gm_status batchnorm_backward(gm_context *context, const gm_layer *layer, 
     if (layer->kind == GM_LAYER_BATCHNORM_ADD)
         return gm_batchnorm_add_backward_f32(context, rows, cols, g->dy, g->lddy, pass->x, pass->ldx, mask(layer, pass),
                                              layer->weight->value, saved, &options, g->dx, g->lddx, g->dresidual, cols,
-                                             layer->weight->gradient, layer->bias->gradient);
+                                             g->dweight, g->dbias);
     return gm_batchnorm_backward_f32(context, rows, cols, g->dy, g->lddy, pass->x, pass->ldx, layer->weight->value,
-                                     layer->bias->value, saved, &options, g->dx, g->lddx, layer->weight->gradient,
-                                     layer->bias->gradient);
+                                     layer->bias->value, saved, &options, g->dx, g->lddx, g->dweight, g->dbias);
 }
 
 gm_status gm_layer_backward(gm_context *context, const gm_layer *layer, const gm_pass *pass, const gm_gradients *g)
@@ -246,15 +246,14 @@ gm_status gm_layer_backward(gm_context *context, const gm_layer *layer, const gm
         return dense_backward(context, layer, pass, g);
     case GM_LAYER_BIAS:
         return gm_bias_relu_backward_f32(context, rows, cols, g->dy, g->lddy, pass->y, pass->ldy, layer->relu, g->dx,
-                                         g->lddx, layer->bias->gradient);
+                                         g->lddx, g->dbias);
     case GM_LAYER_BATCHNORM:
     case GM_LAYER_BATCHNORM_LINE:
     case GM_LAYER_BATCHNORM_ADD:
         return batchnorm_backward(context, layer, pass, g);
     case GM_LAYER_LAYERNORM:
         return gm_layernorm_backward_f32(context, rows, cols, g->dy, g->lddy, pass->x, pass->ldx, layer->weight->value,
-                                         pass->saved, &layernorm, g->dx, g->lddx, layer->weight->gradient,
-                                         layer->bias->gradient);
+                                         pass->saved, &layernorm, g->dx, g->lddx, g->dweight, g->dbias);
     case GM_LAYER_CONV:
         return gm_conv_layer_backward(context, layer, pass, g);
     case GM_LAYER_MAX_POOL:

@@ -45,6 +45,7 @@ typedef struct gm_layer {
 typedef struct gm_pass {
     int64_t images;
     int32_t groups; /* equal ranges of images that batch norm normalises each by itself */
+    bool update;    /* running statistics; training only */
     const float *x;
     int64_t ldx;
     gm_conv_input line;    /* how x is to be read; by convolutions and pools only */
@@ -120,9 +121,17 @@ typedef struct gm_gradients {
     int64_t lddx;
     bool add; /* to what is in dx; by layers that read first only */
     float *dresidual;
+    float *dweight, *dbias; /* of its parameters */
+    bool accumulate;        /* to what is in dweight; only where gm_layer_accumulates() */
 } gm_gradients;
 
-/* Overwrites the gradients of the layer's parameters, and dx and dresidual. */
+/* Whether the backward call can add to the gradients of the parameters. */
+static inline bool gm_layer_accumulates(const gm_layer *layer)
+{
+    return layer->kind == GM_LAYER_DENSE;
+}
+
+/* Overwrites dx, dresidual, dweight and dbias, but for what is to be added. */
 gm_status gm_layer_backward(gm_context *context, const gm_layer *layer, const gm_pass *pass,
                             const gm_gradients *gradients);
 

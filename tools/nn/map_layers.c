@@ -31,7 +31,7 @@ gm_status gm_conv_layer_forward(gm_context *context, const gm_layer *layer, cons
 gm_status gm_conv_layer_backward(gm_context *context, const gm_layer *layer, const gm_pass *pass, const gm_gradients *g)
 {
     gm_status status = gm_conv_weight_gradient_f32(context, pass->plan, g->dy, g->lddy, pass->x, pass->ldx, &pass->line,
-                                                   layer->weight->gradient, NULL);
+                                                   g->dweight, NULL);
     if (status != GM_OK || !g->dx)
         return status;
     status = gm_conv_pack_f32(context, pass->plan, GM_CONV_DATA_GRADIENT, layer->weight->value, pass->packed);

@@ -6,8 +6,8 @@
 #include "nn/model_internal.h"
 #include "nn/plan.h"
 
-/* The buffers of layer i are 3 i + …; those that a layer does without have no bytes. */
-enum { VALUE, SAVED, GRADIENT, BUFFERS_A_LAYER };
+/* The buffers of layer i are 4 i + …; those that a layer does without have no bytes. */
+enum { VALUE, SAVED, GRADIENT, TERMS, BUFFERS_A_LAYER };
 
 /* The schedule: layer i runs forward at step i; backward, from the last layer to the first, it has two steps: a layer
  * that reads first does so at the first one, and everything else happens at the second. */
@@ -86,6 +86,21 @@ static void describe_gradients(const gm_network *network, const gm_arena *arena,
     }
 }
 
+/* What a layer's parameters get in one backward call, until it is added to their gradients. */
+static void describe_terms(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
+{
+    for (int32_t i = 0; arena->accumulation && i < network->layer_count; i++) {
+        const gm_layer *layer = &network->layers[i];
+        gm_buffer *terms = &buffers[BUFFERS_A_LAYER * i + TERMS];
+        if (gm_layer_accumulates(layer))
+            continue;
+        terms->bytes = gm_size_add(layer->weight ? matrix_bytes(layer->weight->count, 1) : 0,
+                                   layer->bias ? matrix_bytes(layer->bias->count, 1) : 0);
+        terms->first = backward_step(network, i);
+        terms->last = backward_step(network, i) + 1;
+    }
+}
+
 /* Memory handed out piece by piece; without memory it only counts. */
 struct cursor {
     char *memory;
@@ -126,11 +141,13 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
     memset(buffers, 0, (size_t)(BUFFERS_A_LAYER * network->layer_count) * sizeof *buffers);
     describe_values(network, arena, buffers);
     describe_gradients(network, arena, buffers);
+    describe_terms(network, arena, buffers);
     char *block = take(cursor, gm_plan(buffers, BUFFERS_A_LAYER * network->layer_count));
     for (int32_t i = 0; i < network->layer_count; i++) {
         const gm_buffer *own = buffers + BUFFERS_A_LAYER * i;
         arena->values[i] = at(block, &own[VALUE]);
         arena->gradients[i] = at(block, &own[GRADIENT]);
+        arena->terms[i] = at(block, &own[TERMS]);
         arena->passes[i].saved = at(block, &own[SAVED]);
     }
 }
@@ -151,8 +168,9 @@ static bool allocate_arena(gm_arena *arena, size_t layers)
 {
     arena->values = calloc(layers, sizeof *arena->values);
     arena->gradients = calloc(layers, sizeof *arena->gradients);
+    arena->terms = calloc(layers, sizeof *arena->terms);
     arena->passes = calloc(layers, sizeof *arena->passes);
-    return arena->values && arena->gradients && arena->passes;
+    return arena->values && arena->gradients && arena->terms && arena->passes;
 }
 
 gm_status gm_model_allocate(gm_model *model)
@@ -192,6 +210,7 @@ void gm_arena_destroy(gm_arena *arena, int32_t layers)
     destroy_plans(arena, layers);
     free(arena->values);
     free(arena->gradients);
+    free(arena->terms);
     free(arena->passes);
 }
 

@@ -156,7 +156,10 @@ static gm_status set_up(gm_model *model, const gm_model_options *options)
     gm_status status = gm_network_create(options, &model->network);
     if (status != GM_OK)
         return status;
-    model->trained = (gm_arena){.training = true, .images = options->batch * options->views, .groups = options->views};
+    model->trained = (gm_arena){.training = true,
+                                .accumulation = options->accumulation,
+                                .images = options->batch * options->views,
+                                .groups = options->views};
     model->inference = (gm_arena){.images = inference_images(&model->network), .groups = 1};
     status = gm_model_allocate(model);
     if (status == GM_OK)

@@ -7,11 +7,12 @@
 
 /* What the layers read and write in training or in inference; arrays of one a layer. */
 typedef struct gm_arena {
-    bool training;
+    bool training, accumulation;
     int64_t images; /* most of a call */
     int32_t groups;
     float **values;    /* NULL where the output lies in another layer's, or is the caller's */
     float **gradients; /* of the outputs, likewise; training only */
+    float **terms;     /* of a layer's parameters, to be added to their gradients; NULL where the layer adds itself */
     gm_pass *passes;   /* the matrices of the latest forward call; their plans are made for: */
     int64_t planned_images;
     int32_t planned_groups;

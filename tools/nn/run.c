@@ -19,6 +19,7 @@ struct call {
     int32_t layers;
     int64_t images;
     int32_t groups;
+    bool update; /* running statistics */
     const float *x;
     int64_t ldx;
     float *y;
@@ -47,6 +48,7 @@ static gm_pass *set_pass(const gm_model *model, gm_arena *arena, const struct ca
     const struct matrix y = value_of(network, arena, call, i);
     pass->images = call->images;
     pass->groups = call->groups;
+    pass->update = call->update;
     pass->line = (gm_conv_input){NULL, NULL, false};
     if (layer->x == GM_NETWORK_INPUT) {
         pass->x = call->x;
@@ -118,20 +120,32 @@ static bool valid_input(const gm_network *network, int64_t ldx)
     return network->layers[0].kind == GM_LAYER_CONV ? ldx == size : ldx >= size;
 }
 
-gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx, float *z,
-                               int64_t ldz)
+static gm_status train_forward(gm_model *model, int32_t views, int64_t rows, bool update, const float *x, int64_t ldx,
+                               float *z, int64_t ldz)
 {
     if (!model || !model->training || views < 1 || views > model->trained.groups || rows < 1 ||
         rows > model->trained.images / model->trained.groups || !x || !valid_input(&model->network, ldx) || !z ||
         ldz < gm_model_output_size(model))
         return GM_INVALID_ARGUMENT;
-    const struct call call = {model->network.layer_count, views * rows, views, x, ldx, z, ldz};
+    const struct call call = {model->network.layer_count, views * rows, views, update, x, ldx, z, ldz};
     model->pending = false;
     gm_status result = GM_OK;
     if (failed(run_forward(model, &model->trained, &call), &result))
         return result;
     model->pending = true;
     return result;
+}
+
+gm_status gm_model_forward_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx, float *z,
+                               int64_t ldz)
+{
+    return train_forward(model, views, rows, true, x, ldx, z, ldz);
+}
+
+gm_status gm_model_recompute_f32(gm_model *model, int32_t views, int64_t rows, const float *x, int64_t ldx, float *z,
+                                 int64_t ldz)
+{
+    return train_forward(model, views, rows, false, x, ldx, z, ldz);
 }
 
 /* Where the gradient of a layer's output lies; the last layer's is the caller's, the input's is not wanted. */
@@ -155,9 +169,32 @@ static bool written_before(const gm_network *network, int32_t i, int32_t reader)
     return false;
 }
 
-gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz)
+/* Where the gradients of a layer's parameters go: to the parameters, unless they are to be added there and the layer
+ * cannot do so. */
+static void set_destination(const gm_layer *layer, float *terms, bool accumulate, gm_gradients *gradients)
 {
-    if (!model || !model->pending || !dz || lddz < gm_model_output_size(model))
+    gradients->accumulate = accumulate && gm_layer_accumulates(layer);
+    if (accumulate && !gradients->accumulate) {
+        gradients->dweight = terms;
+        gradients->dbias = terms + (layer->weight ? layer->weight->count : 0);
+        return;
+    }
+    gradients->dweight = layer->weight ? layer->weight->gradient : NULL;
+    gradients->dbias = layer->bias ? layer->bias->gradient : NULL;
+}
+
+static void add_terms(const gm_parameter *parameter, const float *terms)
+{
+    if (!parameter || parameter->gradient == terms)
+        return;
+    for (int64_t i = 0; i < parameter->count; i++)
+        parameter->gradient[i] += terms[i];
+}
+
+static gm_status run_backward(gm_model *model, bool accumulate, float *dz, int64_t lddz)
+{
+    if (!model || !model->pending || !dz || lddz < gm_model_output_size(model) ||
+        (accumulate && !model->trained.accumulation))
         return GM_INVALID_ARGUMENT;
     model->pending = false;
     const gm_network *network = &model->network;
@@ -167,7 +204,7 @@ gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz)
         const gm_layer *layer = &network->layers[i];
         const struct matrix dy = gradient_of(network, &model->trained, &last, i);
         const struct matrix dx = gradient_of(network, &model->trained, &last, layer->x);
-        const gm_gradients gradients = {
+        gm_gradients gradients = {
             .dy = dy.data,
             .lddy = dy.ld,
             .dx = dx.data,
@@ -175,14 +212,27 @@ gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz)
             .add = written_before(network, layer->x, i),
             .dresidual = gradient_of(network, &model->trained, &last, layer->residual).data,
         };
+        set_destination(layer, model->trained.terms[i], accumulate, &gradients);
         const double start = start_of(model);
         const gm_status status = gm_layer_backward(model->context, layer, &model->trained.passes[i], &gradients);
+        add_terms(layer->weight, gradients.dweight);
+        add_terms(layer->bias, gradients.dbias);
         if (model->seconds)
             model->seconds[i].backward += gm_seconds_now() - start;
         if (failed(status, &result))
             return result;
     }
     return result;
+}
+
+gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz)
+{
+    return run_backward(model, false, dz, lddz);
+}
+
+gm_status gm_model_accumulate_f32(gm_model *model, float *dz, int64_t lddz)
+{
+    return run_backward(model, true, dz, lddz);
 }
 
 static gm_status infer(gm_model *model, int32_t layers, int64_t rows, const float *x, int64_t ldx, float *y,
@@ -195,7 +245,7 @@ static gm_status infer(gm_model *model, int32_t layers, int64_t rows, const floa
     gm_status result = GM_OK;
     for (int64_t row = 0; row < rows; row += most) {
         const int64_t block = rows - row < most ? rows - row : most;
-        const struct call call = {layers, block, 1, x + row * ldx, ldx, y + row * ldy, ldy};
+        const struct call call = {layers, block, 1, false, x + row * ldx, ldx, y + row * ldy, ldy};
         if (failed(run_forward(model, &model->inference, &call), &result))
             return result;
     }
