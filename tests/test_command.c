@@ -181,6 +181,8 @@ static const struct {
     {"train good.npy --augmentation=moco --dry-run", 0, 0, 2, "moco"},
     {"train good.npy --threads=0", 0, 0, 2, "--threads 0"},
     {"train good.npy", "GEMEL_ISA", "avx9", 2, "GEMEL_ISA=avx9: no such instruction set; available here: scalar"},
+    {"train good.npy --batch-size=32 --micro-batch=33", 0, 0, 2, "micro-batch 33: more than the 32 samples"},
+    {"train good.npy --compat=fb --world-size=0", 0, 0, 2, "--world-size 0: expected a whole number from 1"},
     {"train good.npy --batch-size=97", 0, 0, 2, "96 training rows; pass --batch-size 96 or less"},
     {"train --config=far.json", 0, 0, 2, "batch-size 4096: the data set has 96"},
     {"train good.npy --batch-size=32 --checkpoint-dir=occupied", 0, 0, 2, "occupied: this folder is not empty"},
@@ -265,7 +267,7 @@ static void train_into(const char *folder, const char *words)
 START_TEST(runs_repeat_bit_for_bit)
 {
     static const char *const runs[] = {"good.npy --arch=axon", "good.npy --arch=mlp --optimizer=lars",
-                                       "images --arch=conv", "images --arch=axon --optimizer=sgd"};
+                                       "images --arch=conv --micro-batch=10", "images --arch=axon --optimizer=sgd"};
     char words[512];
     enter();
     snprintf(words, sizeof words, "%s " SMALL " --epochs=3 --seed=5 --threads=1", runs[_i]);
@@ -509,7 +511,9 @@ END_TEST
 /* Stopped wherever the time runs out, resumed with another number of threads: the same bytes at the end. */
 START_TEST(a_resumed_run_ends_as_if_never_stopped)
 {
-    static const char *const runs[] = {"good.npy --arch=axon --optimizer=adam", "images --arch=mlp --optimizer=lars"};
+    static const char *const runs[] = {"good.npy --arch=axon --optimizer=adam",
+                                       "images --arch=mlp --optimizer=lars --micro-batch=12 "
+                                       "--compat=fb --world-size=8"};
     char words[512], output[OUTPUT];
     enter();
     snprintf(words, sizeof words, "%s " SMALL " --epochs=40 --save-every=100 --quiet", runs[_i]);

@@ -36,6 +36,10 @@ START_TEST(wrong_values_are_refused)
         {"epochs", " 3", "whole number"},
         {"epochs", "99999999999999999999", "whole number"},
         {"batch-size", "1", "from 2"},
+        {"micro-batch", "1", "from 2"},
+        {"micro-batch", "all", "whole number from 2"},
+        {"compat", "facebook", "one of none, fb"},
+        {"world-size", "0", "whole number from 1"},
         {"learning-rate", "-1", "number from 0"},
         {"learning-rate", "nan", "number from 0"},
         {"learning-rate", "1e-3x", "number from 0"},
@@ -273,6 +277,10 @@ START_TEST(contradictions_are_refused)
         {{"arch", "projector"}, {"axon", "64-64"}, "fixed layers"},
         {{"projection-dim", "projector"}, {"32", "64-64"}, "ends with 64"},
         {{"epochs", "warmup-epochs"}, {"3", "4"}, "more than the 3 epochs"},
+        {{"batch-size", "micro-batch"}, {"64", "65"}, "more than the 64 samples of a batch"},
+        {{"world-size", "seed"}, {"16", "1"}, "only with compat fb"},
+        {{"compat", "batch-size"}, {"fb", "100"}, "not a multiple of world-size 16"},
+        {{"compat", "normalization"}, {"fb", "cosine"}, "batchnorm alone"},
         {{"crop-scale-min", "crop-scale-max"}, {"0.8", "0.5"}, "above the largest"},
         {{"augmentation", "seed"}, {"moco", "1"}, "unknown augmentation 'moco'"},
         {{"crop-scale-min", "seed"}, {"0", "1"}, "above 0"},
@@ -286,6 +294,33 @@ START_TEST(contradictions_are_refused)
         const gm_dataset dataset = {.kind = GM_DATA_GRAY_IMAGES};
         ck_assert_int_eq(gm_config_resolve(&config, &dataset, &error), GM_BAD_USAGE);
         ck_assert_msg(strstr(error.message, cases[i].message), "%s", error.message);
+    }
+}
+END_TEST
+
+START_TEST(samples_left_alone_are_refused)
+{
+    const struct {
+        const char *batch, *micro_batch, *compat;
+        int64_t rows;
+        gm_status status;
+    } cases[] = {
+        {"64", "32", "none", 640, GM_OK},     {"64", "21", "none", 640, GM_BAD_USAGE}, /* 21 + 21 + 21 + 1 */
+        {"64", "22", "none", 640, GM_OK},     {"64", "64", "none", 641, GM_OK},        /* dropped */
+        {"64", "30", "fb", 640, GM_OK},       {"64", "15", "fb", 641, GM_BAD_USAGE},   /* the last batch: 16 */
+        {"64", "5", "fb", 656, GM_BAD_USAGE}, {"64", "64", "fb", 641, GM_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gm_train_config config;
+        gm_error error = {GM_OK, ""};
+        gm_config_init(&config);
+        set(&config, "batch-size", cases[i].batch);
+        set(&config, "micro-batch", cases[i].micro_batch);
+        set(&config, "compat", cases[i].compat);
+        resolve(&config, GM_DATA_VECTORS);
+        const gm_status status = gm_config_check_rows(&config, cases[i].rows, &error);
+        ck_assert_msg(status == cases[i].status, "case %zu: %s", i, error.message);
+        ck_assert(status == GM_OK || strstr(error.message, "would be left alone"));
     }
 }
 END_TEST
@@ -320,6 +355,7 @@ int main(void)
     tcase_add_test(tests, defaults_follow_the_data);
     tcase_add_test(tests, rates_grow_with_the_batch_where_the_optimizer_wants_it);
     tcase_add_test(tests, contradictions_are_refused);
+    tcase_add_test(tests, samples_left_alone_are_refused);
     tcase_add_test(tests, too_few_rows_are_refused);
     suite_add_tcase(suite, tests);
     return test_run(suite);

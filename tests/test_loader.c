@@ -2,6 +2,7 @@
 #include "data/loader.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/files.h"
 #include "support/support.h"
@@ -32,22 +33,38 @@ static gm_loader_options options_of(const struct data *data, gm_context *context
         .augmentation = &data->augmentation,
         .seed = 5,
         .batch = 20,
-        .passes = 1,
         .last = 12,
         .context = context,
     };
     return options;
 }
 
+static int64_t epoch_rows(const gm_loader_options *o)
+{
+    return o->multiple == 4 ? 104 : ROWS; /* the multiples of this test */
+}
+
+static int64_t batches_of(const gm_loader_options *o)
+{
+    const int64_t whole = epoch_rows(o) / o->batch;
+    return o->keep_last && whole * o->batch < epoch_rows(o) ? whole + 1 : whole;
+}
+
+static int64_t batch_rows_of(const gm_loader_options *o, int64_t batch)
+{
+    const int64_t left = epoch_rows(o) - batch % batches_of(o) * o->batch;
+    return left < o->batch ? left : o->batch;
+}
+
 /* Compares a chunk with views made one by one. */
 static void check_chunk(const gm_loader_options *o, const gm_loader_chunk *chunk, int64_t batch, int32_t pass,
                         int64_t begin)
 {
-    const int64_t batches = gm_loader_batches(ROWS, o->batch, o->keep_last), rows = o->chunk ? o->chunk : o->batch;
-    const int64_t first = batch % batches * o->batch;
-    const int64_t batch_rows = first + o->batch < ROWS ? o->batch : ROWS - first;
-    int64_t order[ROWS];
+    const int64_t batches = batches_of(o), rows = o->chunk ? o->chunk : o->batch;
+    const int64_t first = batch % batches * o->batch, batch_rows = batch_rows_of(o, batch);
+    int64_t order[2 * ROWS];
     gm_shuffle(o->seed, batch / batches, order, ROWS);
+    memcpy(order + ROWS, order, sizeof order / 2);
     ck_assert_int_eq(chunk->batch, batch);
     ck_assert_int_eq(chunk->epoch, batch / batches);
     ck_assert_int_eq(chunk->pass, pass);
@@ -74,12 +91,15 @@ static void check_sequence(const gm_loader_options *o)
     gm_loader *loader;
     gm_loader_chunk chunk;
     gm_error error;
-    const int64_t batches = gm_loader_batches(ROWS, o->batch, o->keep_last), rows = o->chunk ? o->chunk : o->batch;
+    const int64_t rows = o->chunk ? o->chunk : o->batch;
+    ck_assert_int_eq(gm_loader_rows(o), epoch_rows(o));
+    ck_assert_int_eq(gm_loader_batches(o), batches_of(o));
+    ck_assert_int_eq(gm_loader_last_rows(o), batch_rows_of(o, batches_of(o) - 1));
     ck_assert_int_eq(gm_loader_create(o, &loader, &error), GM_OK);
     for (int64_t batch = o->first; batch < o->last; batch++) {
-        const int64_t left = ROWS - batch % batches * o->batch, batch_rows = left < o->batch ? left : o->batch;
-        for (int32_t pass = 0; pass < o->passes; pass++)
-            for (int64_t begin = 0; begin < batch_rows; begin += rows) {
+        const int64_t batch_rows = batch_rows_of(o, batch);
+        for (int32_t pass = 0; pass < (o->again ? 2 : 1); pass++)
+            for (int64_t begin = 0; begin + (pass > 0 ? rows : 0) < batch_rows; begin += rows) {
                 ck_assert_int_eq(gm_loader_next(loader, &chunk, &error), GM_OK);
                 check_chunk(o, &chunk, batch, pass, begin);
             }
@@ -102,9 +122,14 @@ START_TEST(the_sequence_is_that_of_the_options)
     o.keep_last = true;
     o.chunk = 8;
     check_sequence(&o);
-    o.passes = 2;
+    o.again = true;
     o.chunk = 3; /* the last batch has 3 rows: its other chunks are empty */
     check_sequence(&o);
+    o.multiple = 4;
+    check_sequence(&o);
+    o.batch = 26;
+    check_sequence(&o); /* no rest */
+    o.multiple = 0;
     o.keep_last = false;
     o.batch = o.chunk = ROWS;
     o.last = 9;
@@ -145,7 +170,7 @@ START_TEST(refuses_sizes_that_make_no_batch)
     bad[0].batch = 0;
     bad[1].batch = ROWS + 1; /* an epoch without a batch */
     bad[2].chunk = -1;
-    bad[3].passes = 0;
+    bad[3].multiple = ROWS + 1; /* an epoch with a row three times */
     bad[4].workers = -1;
     bad[5].workers = GM_LOADER_MOST_WORKERS + 1;
     bad[6].first = 13;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "support/support.h"
+#include "train/step.h"
 
 START_TEST(follows_the_published_formula)
 {
@@ -26,6 +27,67 @@ START_TEST(follows_the_published_formula)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_double_eq_tol(gm_schedule(cases[i].step, cases[i].warmup, cases[i].total), cases[i].share, 1e-15);
+}
+END_TEST
+
+/* Facebook's adjust_learning_rate() with `batches` as the length of the loader, for both groups of parameters. */
+static void published_rates(int batch, int epochs, int warmup_epochs, int batches, int step, double rates[2])
+{
+    const double base = batch / 256.0, pi = acos(-1);
+    double rate;
+    if (step < warmup_epochs * batches) {
+        rate = base * step / (warmup_epochs * batches);
+    } else {
+        const double done = step - warmup_epochs * batches, all = (epochs - warmup_epochs) * batches;
+        const double q = 0.5 * (1 + cos(pi * done / all)), last = base * 0.001;
+        rate = base * q + last * (1 - q);
+    }
+    rates[0] = rate * 0.2;
+    rates[1] = rate * 0.0048;
+}
+
+static int check_rates(int batch, int epochs, int warmup_epochs, int rows, bool fb, int checks)
+{
+    static float features[1];
+    gm_dataset dataset = {.kind = GM_DATA_VECTORS, .dim = 8, .train = {.rows = rows, .features = features}};
+    const int samples = fb ? (rows + 15) / 16 * 16 : rows;
+    const int batches = fb ? (samples + batch - 1) / batch : samples / batch, steps = epochs * batches;
+    gm_train_config config;
+    gm_error error;
+    gm_config_init(&config);
+    config.batch_size = batch;
+    config.epochs = epochs;
+    config.warmup_epochs = warmup_epochs;
+    config.optimizer = GM_OPTIMIZER_LARS;
+    config.compat = fb ? GM_COMPAT_FB : GM_COMPAT_NONE;
+    static const char *const names[] = {"batch-size", "epochs", "warmup-epochs", "optimizer", "compat"};
+    for (int i = 0; i < 5; i++)
+        config.set[gm_config_find(names[i])] = true;
+    ck_assert_msg(gm_config_resolve(&config, &dataset, &error) == GM_OK, "%s", error.message);
+    const gm_loader_options data = gm_step_data(&config, &dataset, NULL);
+    ck_assert_int_eq(gm_loader_batches(&data), batches);
+    for (int i = 0; i < checks; i++) {
+        const int step = (int)((int64_t)(steps - 1) * i / (checks - 1)); /* the first and the last among them */
+        double expected[2];
+        published_rates(batch, epochs, warmup_epochs, batches, step, expected);
+        const gm_rates rates = gm_rates_at(&config, batches, step);
+        ck_assert_msg(fabs(rates.weights - expected[0]) <= 1e-15 * batch && /* the base rate's rounding */
+                          fabs(rates.biases - expected[1]) <= 1e-16 * batch,
+                      "batch %d, step %d of %d: %.17g, %.17g instead of %.17g, %.17g", batch, step, steps,
+                      rates.weights, rates.biases, expected[0], expected[1]);
+    }
+    return checks;
+}
+
+START_TEST(rates_are_facebook_s)
+{
+    int checks = 0;
+    checks += check_rates(2048, 1000, 10, 1281167, true, 500); /* 626 batches an epoch, the last of 1168 */
+    checks += check_rates(2048, 1000, 10, 1281167, false, 500);
+    checks += check_rates(256, 100, 0, 50000, true, 300);
+    checks += check_rates(128, 5, 5, 60000, false, 300); /* nothing but warm-up */
+    checks += check_rates(1024, 300, 10, 1281167, true, 400);
+    ck_assert_int_eq(checks, 2000);
 }
 END_TEST
 
@@ -163,6 +225,7 @@ int main(void)
     Suite *suite = suite_create("schedule");
     TCase *tests = tcase_create("schedule");
     tcase_add_test(tests, follows_the_published_formula);
+    tcase_add_test(tests, rates_are_facebook_s);
     tcase_add_test(tests, rises_then_falls_and_stays_above_a_thousandth);
     tcase_add_test(tests, a_hundred_steps_of_lars_stay_within_1e_6);
     suite_add_tcase(suite, tests);

@@ -49,6 +49,23 @@ static int64_t min_i64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+int64_t gm_loader_rows(const gm_loader_options *o)
+{
+    const int64_t multiple = o->multiple > 0 ? o->multiple : 1;
+    return (o->split->rows + multiple - 1) / multiple * multiple;
+}
+
+int64_t gm_loader_batches(const gm_loader_options *o)
+{
+    const int64_t rows = gm_loader_rows(o);
+    return o->keep_last ? (rows + o->batch - 1) / o->batch : rows / o->batch;
+}
+
+int64_t gm_loader_last_rows(const gm_loader_options *o)
+{
+    return min_i64(o->batch, gm_loader_rows(o) - (gm_loader_batches(o) - 1) * o->batch);
+}
+
 static int64_t chunk_rows(const gm_loader_options *options)
 {
     return options->chunk > 0 ? min_i64(options->chunk, options->batch) : options->batch;
@@ -70,23 +87,33 @@ static int64_t rows_of(const struct slot *slot)
     return slot->chunk.end - slot->chunk.begin;
 }
 
-/* Decides what chunk number `opened` consists of. A batch at the end of an epoch may have fewer rows than the others:
- * its chunks beyond them are empty and are passed over by gm_loader_next(). */
+static void set_order(struct gm_loader *loader, int64_t epoch)
+{
+    const gm_loader_options *o = &loader->options;
+    if (epoch == loader->order_epoch)
+        return;
+    gm_shuffle(o->seed, epoch, loader->order, o->split->rows);
+    for (int64_t i = o->split->rows; i < gm_loader_rows(o); i++)
+        loader->order[i] = loader->order[i - o->split->rows];
+    loader->order_epoch = epoch;
+}
+
+/* Decides what chunk number `opened` consists of. Chunks that are not handed out are empty, and gm_loader_next() passes
+ * them over: those beyond the rows of a smaller batch, and the last of a batch when it would come again. */
 static struct slot *open_slot(gm_loader *loader)
 {
     const gm_loader_options *o = &loader->options;
     struct slot *slot = &loader->slot[loader->opened % loader->slots];
-    const int64_t chunks_a_batch = loader->chunks_a_pass * o->passes, rows = chunk_rows(o);
+    const int64_t chunks_a_batch = loader->chunks_a_pass * (o->again ? 2 : 1), rows = chunk_rows(o);
     const int64_t batch = o->first + loader->opened / chunks_a_batch, in_batch = loader->opened % chunks_a_batch;
     const int64_t epoch = batch / loader->batches, first_row = batch % loader->batches * o->batch;
-    if (epoch != loader->order_epoch)
-        gm_shuffle(o->seed, epoch, loader->order, o->split->rows);
-    loader->order_epoch = epoch;
-    const int64_t batch_rows = min_i64(o->batch, o->split->rows - first_row);
+    set_order(loader, epoch);
+    const int32_t pass = in_batch >= loader->chunks_a_pass;
+    const int64_t batch_rows = min_i64(o->batch, gm_loader_rows(o) - first_row);
     const int64_t begin = min_i64(in_batch % loader->chunks_a_pass * rows, batch_rows);
-    const int64_t end = min_i64(begin + rows, batch_rows);
-    slot->chunk = (gm_loader_chunk){
-        batch, epoch, (int32_t)(in_batch / loader->chunks_a_pass), batch_rows, begin, end, slot->rows, slot->x};
+    const int64_t until = min_i64(begin + rows, batch_rows);
+    const int64_t end = pass > 0 && until == batch_rows ? begin : until;
+    slot->chunk = (gm_loader_chunk){batch, epoch, pass, batch_rows, begin, end, slot->rows, slot->x};
     memcpy(slot->rows, loader->order + first_row + begin, (size_t)(end - begin) * sizeof *slot->rows);
     slot->taken = slot->done = 0;
     slot->failed = end - begin;
@@ -192,8 +219,8 @@ static gm_status start_workers(gm_loader *loader, gm_error *error)
 static bool valid(const gm_loader_options *o)
 {
     return o->dataset && o->split && o->augmentation && o->context && o->batch >= 1 && o->chunk >= 0 &&
-           o->passes >= 1 && o->workers >= 0 && o->workers <= GM_LOADER_MOST_WORKERS && o->first >= 0 &&
-           o->first <= o->last && gm_loader_batches(o->split->rows, o->batch, o->keep_last) >= 1;
+           o->multiple >= 0 && o->multiple <= o->split->rows && o->workers >= 0 &&
+           o->workers <= GM_LOADER_MOST_WORKERS && o->first >= 0 && o->first <= o->last && gm_loader_batches(o) >= 1;
 }
 
 static gm_status reserve(gm_loader *loader, gm_error *error)
@@ -206,7 +233,7 @@ static gm_status reserve(gm_loader *loader, gm_error *error)
         slot->x = malloc(gm_loader_memory(o) / (size_t)loader->slots);
         complete = complete && slot->rows && slot->x;
     }
-    loader->order = calloc((size_t)o->split->rows, sizeof *loader->order);
+    loader->order = calloc((size_t)gm_loader_rows(o), sizeof *loader->order);
     loader->workers = calloc((size_t)o->workers + 1, sizeof *loader->workers);
     if (complete && loader->order && loader->workers)
         return GM_OK;
@@ -224,9 +251,9 @@ gm_status gm_loader_create(const gm_loader_options *options, gm_loader **loader,
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the loader");
     l->options = *options;
     l->slots = slot_count(options);
-    l->batches = gm_loader_batches(options->split->rows, options->batch, options->keep_last);
+    l->batches = gm_loader_batches(options);
     l->chunks_a_pass = (options->batch + chunk_rows(options) - 1) / chunk_rows(options);
-    l->chunks = (options->last - options->first) * l->chunks_a_pass * options->passes;
+    l->chunks = (options->last - options->first) * l->chunks_a_pass * (options->again ? 2 : 1);
     l->order_epoch = -1;
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);

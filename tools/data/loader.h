@@ -9,7 +9,8 @@ enum { GM_LOADER_VIEWS = 2, GM_LOADER_MOST_WORKERS = 1024 };
 typedef struct gm_loader gm_loader;
 
 /* The sequence: the epochs one after the other, each a permutation of the split's rows by (seed, epoch) cut into
- * batches; of each batch its chunks in order, `passes` times. Everything named by a pointer outlives the loader. */
+ * batches; of each batch its chunks in order, and then, if asked for, all but the last once more. Everything named by a
+ * pointer outlives the loader. */
 typedef struct gm_loader_options {
     const gm_dataset *dataset;
     const gm_split *split;
@@ -17,8 +18,9 @@ typedef struct gm_loader_options {
     uint64_t seed;
     int64_t batch;       /* rows; at most those of the split unless keep_last */
     int64_t chunk;       /* rows handed out at once, at most; 0: the whole batch */
-    int32_t passes;      /* how often the chunks of a batch are handed out, 1 or more */
+    bool again;          /* all chunks of a batch but the last are handed out twice */
     bool keep_last;      /* the rows left at the end of an epoch are a batch, too; else they are dropped */
+    int64_t multiple;    /* an epoch takes as many of its first rows again as make their number one of this; 0: 1 */
     int64_t first, last; /* the batches [first, last), counted from the beginning of epoch 0 */
     int32_t workers;     /* threads; 0: gm_loader_next() makes the views, on the context's threads */
     gm_context *context; /* its instruction set is the workers', too */
@@ -26,18 +28,22 @@ typedef struct gm_loader_options {
 
 typedef struct gm_loader_chunk {
     int64_t batch, epoch;
-    int32_t pass;        /* from 0 */
+    int32_t pass;        /* 1 if it is handed out again, else 0 */
     int64_t batch_rows;  /* of the whole batch */
     int64_t begin, end;  /* the chunk's among them */
     const int64_t *rows; /* [end - begin] of the split */
     const float *x;      /* [GM_LOADER_VIEWS (end - begin), dim]: the first views, then the second ones */
 } gm_loader_chunk;
 
-/* Batches in an epoch of that many rows. */
-static inline int64_t gm_loader_batches(int64_t rows, int64_t batch, bool keep_last)
-{
-    return keep_last ? (rows + batch - 1) / batch : rows / batch;
-}
+/* Rows of an epoch, those that it takes again among them; of the options, split, batch, keep_last and multiple
+ * matter here and below. */
+int64_t gm_loader_rows(const gm_loader_options *options);
+
+/* Batches of an epoch. */
+int64_t gm_loader_batches(const gm_loader_options *options);
+
+/* Rows of the last of them. */
+int64_t gm_loader_last_rows(const gm_loader_options *options);
 
 /* Bytes of the views that a loader holds at a time. */
 size_t gm_loader_memory(const gm_loader_options *options);

@@ -28,6 +28,12 @@ static const char *optimizer_choice(int64_t value)
     return gm_optimizer_name((gm_optimizer_kind)value);
 }
 
+static const char *compat_choice(int64_t value)
+{
+    static const char *const names[] = {[GM_COMPAT_NONE] = "none", [GM_COMPAT_FB] = "fb"};
+    return value == GM_COMPAT_NONE || value == GM_COMPAT_FB ? names[value] : NULL;
+}
+
 static const char *normalization_choice(int64_t value)
 {
     static const char *const names[] = {
@@ -79,6 +85,11 @@ static const gm_field fields[] = {
     {"weight-decay", GM_FIELD_REAL, FIELD(weight_decay), 0, 1, 0, "optimizer", "X", "Weight decay"},
     {"epochs", GM_FIELD_INTEGER, FIELD(epochs), 1, 1 << 23, 0, 0, "N", "Epochs"},
     {"batch-size", GM_FIELD_INTEGER, FIELD(batch_size), 2, 1 << 24, 0, 0, "N", "Samples a step, two views each"},
+    {"micro-batch", GM_FIELD_INTEGER, FIELD(micro_batch), 2, 1 << 24, 0, "batch-size", "N",
+     "Most samples in the network at a time: less memory, up to a third more time (batch-size)"},
+    {"compat", GM_FIELD_CHOICE, FIELD(compat), 0, 0, compat_choice, 0, "none|fb",
+     "fb: gradients, and the last batch of an epoch, as in Facebook's code on --world-size GPUs (none)"},
+    {"world-size", GM_FIELD_INTEGER, FIELD(world_size), 1, 1 << 16, 0, "compat", "N", "Number of these GPUs (16)"},
     {"warmup-epochs", GM_FIELD_REAL, FIELD(warmup_epochs), 0, 1 << 23, 0, "epochs", "X",
      "Epochs of linear warm-up (default: a tenth of the epochs, at most 10)"},
     {"seed", GM_FIELD_INTEGER, FIELD(seed), 0, 0x1p53, 0, 0, "N", "Seed of weights, order and augmentation (0)"},

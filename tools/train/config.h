@@ -16,6 +16,13 @@ typedef struct gm_widths {
     int32_t count;
 } gm_widths;
 
+/* Whose arithmetic a step repeats where it is not the formula's. */
+typedef enum gm_compat {
+    GM_COMPAT_NONE = 0,
+    GM_COMPAT_FB, /* Facebook's: gradients are the loss's over world_size; an epoch's last, partial batch is kept and
+                   * its C divided by batch_size */
+} gm_compat;
+
 typedef struct gm_train_config {
     char data[GM_CONFIG_PATH], labels[GM_CONFIG_PATH], train_list[GM_CONFIG_PATH];
     double val_split;
@@ -36,7 +43,8 @@ typedef struct gm_train_config {
     double learning_rate_weights, learning_rate_biases;
     double weight_decay;
 
-    int64_t epochs, batch_size;
+    int64_t epochs, batch_size, micro_batch;
+    int64_t compat, world_size; /* gm_compat; 1 unless GM_COMPAT_FB */
     double warmup_epochs;
     int64_t seed;
 

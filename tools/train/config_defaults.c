@@ -166,6 +166,26 @@ static gm_status resolve_augmentation(gm_train_config *config, const char *prese
     return GM_OK;
 }
 
+static gm_status resolve_batch(gm_train_config *config, int64_t batch_size, gm_error *error)
+{
+    enum { FB_GPUS = 16 };
+    integer_default(config, "batch-size", &config->batch_size, batch_size);
+    integer_default(config, "micro-batch", &config->micro_batch, config->batch_size);
+    integer_default(config, "compat", &config->compat, GM_COMPAT_NONE);
+    integer_default(config, "world-size", &config->world_size, config->compat == GM_COMPAT_FB ? FB_GPUS : 1);
+    if (config->micro_batch > config->batch_size)
+        return gm_error_set(error, GM_BAD_USAGE, "micro-batch %lld: more than the %lld samples of a batch",
+                            (long long)config->micro_batch, (long long)config->batch_size);
+    if (config->compat != GM_COMPAT_FB && config->world_size != 1)
+        return gm_error_set(error, GM_BAD_USAGE, "world-size %lld: only with compat fb", (long long)config->world_size);
+    if (config->batch_size % config->world_size != 0)
+        return gm_error_set(error, GM_BAD_USAGE, "batch-size %lld: not a multiple of world-size %lld",
+                            (long long)config->batch_size, (long long)config->world_size);
+    if (config->compat == GM_COMPAT_FB && config->normalization != GM_BARLOW_BATCHNORM)
+        return gm_error_set(error, GM_BAD_USAGE, "compat fb: takes normalization batchnorm alone");
+    return GM_OK;
+}
+
 gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, gm_error *error)
 {
     const struct kind_defaults *defaults = find_kind(dataset);
@@ -187,7 +207,9 @@ gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, 
     integer_default(config, "optimizer", &config->optimizer, defaults->optimizer);
     resolve_rates(config);
     integer_default(config, "epochs", &config->epochs, defaults->epochs);
-    integer_default(config, "batch-size", &config->batch_size, defaults->batch_size);
+    status = resolve_batch(config, defaults->batch_size, error);
+    if (status != GM_OK)
+        return status;
     const double tenth = (double)config->epochs / 10;
     real_default(config, "warmup-epochs", &config->warmup_epochs, tenth < 10 ? tenth : 10);
     if (config->warmup_epochs > (double)config->epochs)
@@ -200,6 +222,24 @@ gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, 
     return resolve_augmentation(config, defaults->augmentation, error);
 }
 
+/* Whether every micro-batch of a batch has two samples or more. */
+static gm_status check_micro_batches(const gm_train_config *config, int64_t batch, gm_error *error)
+{
+    if (batch % config->micro_batch != 1)
+        return GM_OK;
+    return gm_error_set(error, GM_BAD_USAGE,
+                        "micro-batch %lld: of a batch of %lld samples one would be left alone, without statistics; "
+                        "choose another micro-batch or batch-size",
+                        (long long)config->micro_batch, (long long)batch);
+}
+
+/* The rows that compat fb keeps as a last batch. */
+static int64_t partial_batch(const gm_train_config *config, int64_t rows)
+{
+    const int64_t world = config->world_size, samples = (rows + world - 1) / world * world;
+    return config->compat == GM_COMPAT_FB ? samples % config->batch_size : 0;
+}
+
 gm_status gm_config_check_rows(const gm_train_config *config, int64_t rows, gm_error *error)
 {
     if (rows < 2)
@@ -210,7 +250,8 @@ gm_status gm_config_check_rows(const gm_train_config *config, int64_t rows, gm_e
                             "batch-size %lld: the data set has %lld training rows; pass "
                             "--batch-size %lld or less",
                             (long long)config->batch_size, (long long)rows, (long long)rows);
-    return GM_OK;
+    const gm_status status = check_micro_batches(config, config->batch_size, error);
+    return status == GM_OK ? check_micro_batches(config, partial_batch(config, rows), error) : status;
 }
 
 double gm_config_rate_scale(const gm_train_config *config)

@@ -1,13 +1,11 @@
 #include "train/trainer.h"
 
-#include <gemel/barlow.h>
 #include <gemel/column_stats.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "data/loader.h"
 #include "support/parse.h"
 #include "train/backbone.h"
 #include "train/checkpoint.h"
@@ -16,6 +14,7 @@
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
+#include "train/step.h"
 
 enum { VIEWS = GM_LOADER_VIEWS, LIVE_TILES = 32 };
 
@@ -24,13 +23,12 @@ struct gm_trainer {
     const gm_dataset *dataset;
     const gm_train_config *config;
     gm_model_options model_options;
-    gm_barlow_options loss_options;
     gm_model *model;
     gm_optimizer *optimizer;
+    gm_step stepper;
 
-    int64_t batch, dim, width; /* samples a step, columns of a sample and of the embedding */
-    int64_t steps_per_epoch, warmup_steps, steps;
-    float *z, *dz;     /* [2 batch, width] */
+    int64_t dim, width; /* columns of a sample and of the embedding */
+    int64_t steps_per_epoch, steps;
     float *statistics; /* [2, 2, width] means, then variances of the embedding, each per view */
     float live[LIVE_TILES * LIVE_TILES];
     gm_run_history history;
@@ -38,12 +36,12 @@ struct gm_trainer {
     /* The run. */
     const gm_trainer_run_options *run;
     gm_loader *loader;
-    gm_loader_chunk data; /* of the present step */
     gm_run_log log;
     int64_t epoch, step, first_step, saved_step;
     bool stopping; /* before all epochs are done */
     double start, seconds;
     gm_history_epoch sums; /* of the present epoch */
+    int64_t samples;       /* likewise */
     gm_history_point last; /* the latest step */
 };
 
@@ -67,7 +65,7 @@ static size_t max_size(size_t a, size_t b)
 static void set_options(gm_trainer *t)
 {
     const gm_train_config *config = t->config;
-    t->model_options = gm_model_default_options(t->dim, t->batch);
+    t->model_options = gm_model_default_options(t->dim, config->micro_batch);
     t->model_options.arch = (gm_arch)config->arch;
     t->model_options.hidden_size = config->hidden_size;
     t->model_options.projection_dim = config->projection_dim;
@@ -84,12 +82,8 @@ static void set_options(gm_trainer *t)
         t->model_options.projector_layers = config->projector.count;
     }
     t->model_options.views = VIEWS;
+    t->model_options.accumulation = config->micro_batch < config->batch_size;
     t->model_options.seed = (uint64_t)config->seed;
-    t->loss_options = gm_barlow_default_options();
-    t->loss_options.normalization = (gm_barlow_normalization)config->normalization;
-    t->loss_options.eps = (float)config->eps;
-    t->loss_options.lambda = (float)config->lambd;
-    t->loss_options.scale = (float)config->scale_loss;
 }
 
 static gm_status create_model(gm_trainer *t, gm_error *error)
@@ -97,7 +91,7 @@ static gm_status create_model(gm_trainer *t, gm_error *error)
     gm_status status = gm_model_create(t->context, &t->model_options, &t->model);
     if (status != GM_OK)
         return gm_error_set(error, status,
-                            "cannot build the model: %s; choose a smaller batch-size, hidden-size or "
+                            "cannot build the model: %s; choose a smaller batch-size, micro-batch, hidden-size or "
                             "projection-dim",
                             gm_status_string(status));
     gm_optimizer_options options = gm_optimizer_default_options((gm_optimizer_kind)t->config->optimizer);
@@ -109,57 +103,49 @@ static gm_status create_model(gm_trainer *t, gm_error *error)
     return GM_OK;
 }
 
-static size_t workspace_needed(const gm_trainer *t)
+/* Of what is computed of the embeddings beside the loss. */
+static size_t workspace_needed(const gm_trainer *t, int64_t rows)
 {
     const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
-    const size_t loss = gm_barlow_loss_f32_workspace(t->context, t->batch, t->width, &t->loss_options, true);
-    const size_t tiles = gm_cross_correlation_tiles_f32_workspace(t->context, t->batch, t->width,
-                                                                  min_i64(t->width, GM_HISTORY_MOST_TILES));
+    const size_t tiles =
+        gm_cross_correlation_tiles_f32_workspace(t->context, rows, t->width, min_i64(t->width, GM_HISTORY_MOST_TILES));
     const size_t live =
-        gm_cross_correlation_tiles_f32_workspace(t->context, t->batch, t->width, min_i64(t->width, LIVE_TILES));
-    const size_t statistics = gm_column_stats_f32_workspace(t->context, VIEWS * t->batch, t->width, &by_view);
-    const size_t rank = gm_effective_rank_workspace(t->context, t->batch, t->width);
-    return max_size(max_size(max_size(loss, statistics), max_size(tiles, live)), rank);
+        gm_cross_correlation_tiles_f32_workspace(t->context, rows, t->width, min_i64(t->width, LIVE_TILES));
+    const size_t statistics = gm_column_stats_f32_workspace(t->context, VIEWS * rows, t->width, &by_view);
+    const size_t rank = gm_effective_rank_workspace(t->context, rows, t->width);
+    return max_size(max_size(tiles, live), max_size(statistics, rank));
 }
 
 /* Of a run that ends after step `last`. */
 static gm_loader_options loader_options(const gm_trainer *t, int32_t workers, int64_t last)
 {
-    const gm_loader_options options = {
-        .dataset = t->dataset,
-        .split = &t->dataset->train,
-        .augmentation = &t->config->augmentation,
-        .seed = (uint64_t)t->config->seed,
-        .batch = t->batch,
-        .passes = 1,
-        .first = t->step,
-        .last = last,
-        .workers = workers,
-        .context = t->context,
-    };
+    gm_loader_options options = gm_step_data(t->config, t->dataset, t->context);
+    options.first = t->step;
+    options.last = last;
+    options.workers = workers;
     return options;
 }
 
 static size_t buffer_bytes(const gm_trainer *t, int32_t workers)
 {
     const gm_loader_options loader = loader_options(t, workers, t->steps);
-    return sizeof(float) * (size_t)(VIEWS * t->batch * 2 * t->width + 2 * VIEWS * t->width) +
-           sizeof(int64_t) * (size_t)t->dataset->train.rows + gm_loader_memory(&loader);
+    return gm_step_bytes(&t->stepper) + sizeof(float) * (size_t)(2 * VIEWS * t->width) +
+           sizeof(int64_t) * (size_t)gm_loader_rows(&loader) + gm_loader_memory(&loader);
 }
 
 static gm_status create_buffers(gm_trainer *t, gm_error *error)
 {
-    const size_t rows = (size_t)(VIEWS * t->batch), width = (size_t)t->width;
-    t->z = calloc(rows * width, sizeof *t->z);
-    t->dz = calloc(rows * width, sizeof *t->dz);
-    t->statistics = calloc(2 * VIEWS * width, sizeof *t->statistics);
-    if (!t->z || !t->dz || !t->statistics)
-        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the batch (%zu bytes); choose a smaller batch-size",
-                            buffer_bytes(t, 0));
-    const gm_status status = gm_context_reserve(t->context, workspace_needed(t));
+    const gm_loader_options data = loader_options(t, 0, t->steps);
+    const size_t workspace =
+        max_size(workspace_needed(t, t->config->batch_size), workspace_needed(t, gm_loader_last_rows(&data)));
+    t->statistics = calloc(2 * VIEWS * (size_t)t->width, sizeof *t->statistics);
+    if (!t->statistics)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the statistics of %lld columns",
+                            (long long)t->width);
+    const gm_status status = gm_context_reserve(t->context, workspace);
     if (status != GM_OK)
-        return gm_error_set(error, status, "no memory for the loss (%zu bytes); choose a smaller batch-size",
-                            workspace_needed(t));
+        return gm_error_set(error, status,
+                            "no memory for the cross-correlation (%zu bytes); choose a smaller batch-size", workspace);
     return gm_history_reserve_tiles(&t->history, min_i64(t->width, GM_HISTORY_MOST_TILES), error);
 }
 
@@ -174,13 +160,14 @@ gm_status gm_trainer_create(gm_context *context, const gm_dataset *dataset, cons
     t->context = context;
     t->dataset = dataset;
     t->config = config;
-    t->batch = config->batch_size;
     t->dim = dataset->dim;
-    t->steps_per_epoch = dataset->train.rows / t->batch;
+    const gm_loader_options data = gm_step_data(config, dataset, context);
+    t->steps_per_epoch = gm_loader_batches(&data);
     t->steps = t->steps_per_epoch * config->epochs;
-    t->warmup_steps = llround(config->warmup_epochs * (double)t->steps_per_epoch);
     set_options(t);
     gm_status status = create_model(t, error);
+    if (status == GM_OK)
+        status = gm_step_create(&t->stepper, context, dataset, config, t->model, t->optimizer, error);
     if (status == GM_OK)
         status = create_buffers(t, error);
     if (status != GM_OK)
@@ -197,11 +184,10 @@ void gm_trainer_destroy(gm_trainer *t)
     if (!t)
         return;
     gm_loader_destroy(t->loader);
+    gm_step_destroy(&t->stepper);
     gm_optimizer_destroy(t->optimizer);
     gm_model_destroy(t->model);
     gm_history_free(&t->history);
-    free(t->z);
-    free(t->dz);
     free(t->statistics);
     free(t);
 }
@@ -251,6 +237,20 @@ static size_t data_bytes(const gm_dataset *dataset)
     return (size_t)(train->rows + dataset->test.rows) * ((size_t)dataset->dim * number + label);
 }
 
+static double loss_flops(const gm_trainer *t)
+{
+    const double n = (double)t->config->batch_size, d = (double)t->width;
+    return 6 * n * d * fmin(n, d);
+}
+
+/* All micro-batches but the last go forward twice; forward is a third of forward and backward. */
+static double step_flops(const gm_trainer *t)
+{
+    const int64_t batch = t->config->batch_size, last = (batch - 1) % t->config->micro_batch + 1;
+    const double again = (double)(batch - last) / (double)batch / 3;
+    return (double)gm_model_flops(t->model, VIEWS * batch) * (1 + again) + loss_flops(t);
+}
+
 void gm_trainer_describe(const gm_trainer *t, int32_t workers, FILE *out)
 {
     int64_t trained = 0;
@@ -266,9 +266,7 @@ void gm_trainer_describe(const gm_trainer *t, int32_t workers, FILE *out)
         fprintf(out, "%s\n", parameter.gradient ? "" : " (running statistics)");
         trained += parameter.gradient ? parameter.count : 0;
     }
-    const double mib = 1 << 20, n = (double)t->batch, d = (double)t->width;
-    const double loss = 6 * n * d * fmin(n, d);
-    const double step = (double)gm_model_flops(t->model, VIEWS * t->batch) + loss;
+    const double mib = 1 << 20, step = step_flops(t);
     int64_t states = 0;
     for (int32_t i = 0; i < gm_optimizer_state_count(t->optimizer); i++)
         states += gm_optimizer_state(t->optimizer, i).count;
@@ -281,55 +279,34 @@ void gm_trainer_describe(const gm_trainer *t, int32_t workers, FILE *out)
             model / mib, optimizer / mib, buffers / mib, workspace / mib, data / mib);
     fprintf(out, "memory: %.1f MiB in all, %.1f MiB with the features that are evaluated\n", all / mib,
             (all + features) / mib);
-    fprintf(out, "steps: %lld epochs x %lld = %lld, batch %lld\n", (long long)t->config->epochs,
-            (long long)t->steps_per_epoch, (long long)t->steps, (long long)t->batch);
-    fprintf(out, "operations: %.4g GFLOP a step (loss %.2g), %.4g TFLOP in all\n", 1e-9 * step, 1e-9 * loss,
+    fprintf(out, "steps: %lld epochs x %lld = %lld, batch %lld", (long long)t->config->epochs,
+            (long long)t->steps_per_epoch, (long long)t->steps, (long long)t->config->batch_size);
+    if (t->config->micro_batch < t->config->batch_size)
+        fprintf(out, " in micro-batches of %lld", (long long)t->config->micro_batch);
+    fprintf(out, "\noperations: %.4g GFLOP a step (loss %.2g), %.4g TFLOP in all\n", 1e-9 * step, 1e-9 * loss_flops(t),
             1e-12 * step * (double)t->steps);
 }
 
-static bool all_finite(const float *values, int64_t count)
-{
-    int64_t wrong = 0;
-    for (int64_t i = 0; i < count; i++)
-        wrong += !isfinite(values[i]);
-    return wrong == 0;
-}
-
-static gm_status diverged(const gm_trainer *t, const char *what, const char *remedy, gm_error *error)
+/* Adds to what diverged where it was and what is left. */
+static gm_status locate_divergence(const gm_trainer *t, gm_error *error)
 {
     char path[GM_RUN_PATH + 64];
+    const gm_error cause = *error;
     if (!t->run) /* an estimate */
-        return gm_error_set(error, GM_DIVERGED, "step %lld: %s NaN or infinity; %s", (long long)t->step, what, remedy);
+        return gm_error_set(error, GM_DIVERGED, "step %lld: %s", (long long)t->step, cause.message);
     gm_run_path(t->run->folder, "checkpoint.safetensors", path);
-    return gm_error_set(error, GM_DIVERGED,
-                        "step %lld (epoch %lld): %s NaN or infinity; %s; the last good checkpoint is %s "
-                        "(step %lld)",
-                        (long long)t->step, (long long)t->epoch, what, remedy, path, (long long)t->saved_step);
-}
-
-static gm_status run_away(const gm_trainer *t, const char *what, gm_error *error)
-{
-    return diverged(t, what, "lower the learning rate or lengthen the warm-up", error);
-}
-
-/* Finds out whether a value that is not finite came with the data. */
-static gm_status forward_diverged(const gm_trainer *t, const char *what, gm_error *error)
-{
-    for (int64_t i = 0; i < VIEWS * t->batch; i++)
-        if (!all_finite(t->data.x + i * t->dim, t->dim)) {
-            char row[64];
-            snprintf(row, sizeof row, "training row %lld holds", (long long)t->data.rows[i % t->batch]);
-            return diverged(t, row, "correct or remove it", error);
-        }
-    return run_away(t, what, error);
+    return gm_error_set(error, GM_DIVERGED, "step %lld (epoch %lld): %s; the last good checkpoint is %s (step %lld)",
+                        (long long)t->step, (long long)t->epoch, cause.message, path, (long long)t->saved_step);
 }
 
 static gm_status save(gm_trainer *t, gm_error *error)
 {
     for (int32_t i = 0; i < gm_model_parameter_count(t->model); i++) {
         const gm_parameter parameter = gm_model_parameter(t->model, i);
-        if (!all_finite(parameter.value, parameter.count))
-            return run_away(t, "a weight is", error);
+        if (!gm_step_all_finite(parameter.value, parameter.count)) {
+            gm_step_diverged("a weight is", error);
+            return locate_divergence(t, error);
+        }
     }
     char path[GM_RUN_PATH + 64], previous[GM_RUN_PATH + 64], backbone[GM_RUN_PATH + 64];
     gm_run_path(t->run->folder, "checkpoint.safetensors", path);
@@ -351,61 +328,36 @@ static gm_status internal(gm_status status, const char *what, gm_error *error)
 
 static gm_status correlation_tiles(const gm_trainer *t, int64_t tiles, float *c, gm_error *error)
 {
-    const gm_status status =
-        gm_cross_correlation_tiles_f32(t->context, t->batch, t->width, t->z, t->width, t->z + t->batch * t->width,
-                                       t->width, &t->loss_options, tiles, c, tiles);
+    const gm_status status = gm_cross_correlation_tiles_f32(
+        t->context, t->stepper.rows, t->width, gm_step_embedding(&t->stepper, 0), t->width,
+        gm_step_embedding(&t->stepper, 1), t->width, &t->stepper.loss, tiles, c, tiles);
     return status == GM_OK ? GM_OK : internal(status, "cross-correlation", error);
-}
-
-static gm_status forward_and_loss(gm_trainer *t, gm_barlow_result *result, gm_error *error)
-{
-    const int64_t half = t->batch * t->width;
-    gm_status status = gm_model_forward_f32(t->model, VIEWS, t->batch, t->data.x, t->dim, t->z, t->width);
-    if (status == GM_NOT_FINITE)
-        return forward_diverged(t, "the model's output holds", error);
-    if (status != GM_OK)
-        return internal(status, "forward pass", error);
-    result->size = sizeof *result;
-    status = gm_barlow_loss_f32(t->context, t->batch, t->width, t->z, t->width, t->z + half, t->width, &t->loss_options,
-                                result, t->dz, t->width, t->dz + half, t->width);
-    if (status == GM_NOT_FINITE || (status == GM_OK && !isfinite(result->loss)))
-        return forward_diverged(t, "the loss is", error);
-    return status == GM_OK ? GM_OK : internal(status, "loss", error);
 }
 
 static gm_status train_step(gm_trainer *t, gm_error *error)
 {
     const double begin = now();
-    gm_status status = gm_loader_next(t->loader, &t->data, error);
-    const double data_wait = now() - begin;
-    gm_barlow_result result;
-    if (status == GM_OK)
-        status = forward_and_loss(t, &result, error);
+    const gm_rates rates = gm_rates_at(t->config, t->steps_per_epoch, t->step);
+    gm_step_result result;
+    const gm_status status = gm_step_run(&t->stepper, t->loader, rates.weights, rates.biases, &result, error);
     if (status != GM_OK)
-        return status;
-    const double rate = gm_schedule(t->step, t->warmup_steps, t->steps) * gm_config_rate_scale(t->config);
+        return status == GM_DIVERGED ? locate_divergence(t, error) : status;
+    const double seconds = now() - begin;
     t->last = (gm_history_point){.step = (double)t->step,
                                  .loss = result.loss,
                                  .invariance = result.invariance,
                                  .redundancy = result.redundancy,
-                                 .lr_weights = rate * t->config->learning_rate_weights,
-                                 .lr_biases = rate * t->config->learning_rate_biases};
-    status = gm_model_backward_f32(t->model, t->dz, t->width);
-    if (status == GM_OK)
-        status = gm_optimizer_step(t->optimizer, (float)t->last.lr_weights, (float)t->last.lr_biases);
-    if (status == GM_NOT_FINITE)
-        return run_away(t, "a gradient is", error);
-    if (status != GM_OK)
-        return internal(status, "backward pass", error);
-    const double seconds = now() - begin;
-    t->last.images_per_second = (double)t->batch / seconds;
+                                 .lr_weights = rates.weights,
+                                 .lr_biases = rates.biases,
+                                 .images_per_second = (double)t->stepper.rows / seconds};
     gm_history_add_step(&t->history, &t->last);
+    t->samples += t->stepper.rows;
     t->sums.steps++;
     t->sums.loss += result.loss;
     t->sums.invariance += result.invariance;
     t->sums.redundancy += result.redundancy;
     t->sums.seconds += seconds;
-    t->sums.data_wait += data_wait;
+    t->sums.data_wait += result.data_wait;
     t->sums.constant_columns = result.constant_columns;
     return GM_OK;
 }
@@ -459,7 +411,7 @@ static gm_progress_state progress_state(const gm_trainer *t, double loss, double
         .loss = loss,
         .invariance = invariance,
         .redundancy = redundancy,
-        .images_per_second = (double)t->batch / a_step,
+        .images_per_second = (double)t->samples / t->sums.seconds,
         .lr = t->last.lr_weights,
         .data_share = t->sums.data_wait / t->sums.seconds,
         .remaining = a_step * (double)(t->steps - t->step),
@@ -490,10 +442,11 @@ static gm_status show_step(gm_trainer *t, gm_error *error)
     return status;
 }
 
-/* Steps to the end of the epoch, or until the run is to end. The last, partial batch of an epoch is dropped. */
+/* Steps to the end of the epoch, or until the run is to end. */
 static gm_status run_epoch(gm_trainer *t, gm_error *error)
 {
     memset(&t->sums, 0, sizeof t->sums);
+    t->samples = 0;
     for (int64_t i = t->step % t->steps_per_epoch; i < t->steps_per_epoch; i++) {
         gm_status status = train_step(t, error);
         if (status == GM_OK && t->step == t->first_step)
@@ -516,16 +469,18 @@ static gm_status run_epoch(gm_trainer *t, gm_error *error)
 static gm_status watch_for_collapse(gm_trainer *t, gm_history_epoch *epoch, gm_error *error)
 {
     const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
+    const int64_t rows = t->stepper.rows;
+    const float *z = gm_step_embedding(&t->stepper, 0);
     float *variance = t->statistics + VIEWS * t->width;
     gm_status status =
-        gm_column_stats_f32(t->context, VIEWS * t->batch, t->width, t->z, t->width, &by_view, t->statistics, variance);
+        gm_column_stats_f32(t->context, VIEWS * rows, t->width, z, t->width, &by_view, t->statistics, variance);
     if (status != GM_OK)
         return internal(status, "column statistics", error);
     float smallest = variance[0];
     for (int64_t j = 1; j < VIEWS * t->width; j++)
         smallest = fminf(smallest, variance[j]);
     epoch->smallest_deviation = sqrt(smallest);
-    status = gm_effective_rank(t->context, t->batch, t->width, t->z, t->statistics, t->dz, &epoch->effective_rank);
+    status = gm_effective_rank(t->context, rows, t->width, z, t->statistics, t->stepper.dz, &epoch->effective_rank);
     if (status != GM_OK)
         return internal(status, "effective rank", error);
     status = correlation_tiles(t, t->history.tiles, t->history.last_tiles, error);
@@ -543,7 +498,7 @@ static gm_status finish_epoch(gm_trainer *t, gm_error *error)
     epoch.loss /= steps;
     epoch.invariance /= steps;
     epoch.redundancy /= steps;
-    epoch.images_per_second = steps * (double)t->batch / epoch.seconds;
+    epoch.images_per_second = (double)t->samples / epoch.seconds;
     gm_status status = watch_for_collapse(t, &epoch, error);
     if (status == GM_OK)
         status = gm_history_add_epoch(&t->history, &epoch, error);
