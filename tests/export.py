@@ -63,6 +63,16 @@ def put_images():
     return pixels
 
 
+def put_color_images():
+    """CIFAR-10's six files in cifar/; all pixels, [channels, height, width] each."""
+    records = generator.integers(0, 256, (6, 4, 1 + 3 * 32 * 32), np.uint8)
+    records[:, :, 0] %= 10
+    os.mkdir("cifar")
+    for name, part in zip(["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"], records):
+        pathlib.Path(f"cifar/{name}.bin").write_bytes(part.tobytes())
+    return records[:, :, 1:].reshape(-1, 3, 32, 32)
+
+
 def put_vectors():
     vectors = generator.normal(3, 2, (TRAIN + TEST, DIM)).astype(np.float32)
     np.save("vectors.npy", vectors)
@@ -132,7 +142,7 @@ def check_random(name, data, x, encoder, legacy_prefix=None):
     gemel("convert", "random.safetensors", "back.pth")
     same_weights(encoder, "back.pth")
     check(f"{name}: back in PyTorch", in_torch(gemel_encoders.load("back.pth"), x), expected)
-    if name == "conv":
+    if name.startswith("conv"):
         gemel("convert", "random.pth", "random.onnx", fails_with="does not say how large its images are")
     else:
         gemel("convert", "random.pth", "random.onnx")
@@ -169,6 +179,11 @@ def main():
         check_run(arch, "vectors.npy", x=vectors)
     for arch in "conv", "resnet18":
         check_run(arch, "images", pixels=pixels)
+    pixels = put_color_images() / 255
+    mean, std = (getattr(pixels[:-4], what)((0, 2, 3), keepdims=True) for what in ("mean", "std"))
+    colored = ((pixels - mean) / std).astype(np.float32)
+    check_random("resnet18, colour", "cifar", colored, gemel_encoders.resnet("resnet18", 3, small_stem=True))
+    check_random("conv, colour", "cifar", colored, gemel_encoders.conv(3))
     color = generator.normal(0, 1, (2, 3, 70, 90)).astype(np.float32)
     encoder = randomize(gemel_encoders.resnet("resnet18"))
     torch.save(encoder.state_dict(), "color.pth")
