@@ -76,7 +76,7 @@ def put_color_images():
 def put_vectors():
     vectors = generator.normal(3, 2, (TRAIN + TEST, DIM)).astype(np.float32)
     np.save("vectors.npy", vectors)
-    return ((vectors - vectors.mean(0, dtype=np.float64)) / vectors.std(0, dtype=np.float64)).astype(np.float32)
+    return vectors, ((vectors - vectors.mean(0, dtype=np.float64)) / vectors.std(0, dtype=np.float64)).astype(np.float32)
 
 
 def normalized(pixels, mean, std):
@@ -166,7 +166,7 @@ def check_run(arch, data, x=None, pixels=None):
 
 
 def main():
-    vectors, pixels = put_vectors(), put_images()
+    (raw_vectors, vectors), pixels = put_vectors(), put_images()
     images = normalized(pixels, pixels[:TRAIN].mean() / 255, pixels[:TRAIN].std() / 255)
     check_random("mlp", "vectors.npy", vectors, gemel_encoders.mlp(DIM, 24))
     check_random("axon", "vectors.npy", vectors, gemel_encoders.axon(DIM, 24), legacy_prefix="module.backbone.")
@@ -176,7 +176,7 @@ def main():
             name = f"{arch}, {'small' if small else 'large'} stem"
             check_random(name, "images", images, gemel_encoders.resnet(arch, 1, small), prefix if small else None)
     for arch in "mlp", "axon":
-        check_run(arch, "vectors.npy", x=vectors)
+        check_run(arch, "vectors.npy", x=raw_vectors)
     for arch in "conv", "resnet18":
         check_run(arch, "images", pixels=pixels)
     pixels = put_color_images() / 255

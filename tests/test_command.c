@@ -220,7 +220,7 @@ static const struct {
     {"knn good.npy run more", 0, 0, 2, "more is too much"},
     {"knn good.npy absent", 0, 0, 3, "absent"},
     {"knn good.npy objects.npy", 0, 0, 3, "objects.npy"},
-    {"knn absent.npy absent", 0, 0, 3, "absent.npy"},
+    {"knn absent.npy absent", 0, 0, 3, "absent: cannot open"},
     {"knn good.npy absent --k=0", 0, 0, 2, "--k 0: expected a whole number from 1"},
     {"knn good.npy absent --epochs=3", 0, 0, 2, "unrecognized option"},
     {"evaluate good.npy absent --temperature=0", 0, 0, 2, "--temperature 0: expected a number above 0"},

@@ -91,6 +91,7 @@ START_TEST(features_are_written_in_the_order_of_the_data)
         ck_assert_msg(near < 1e-4 && far > 1e-2, "row %d: %g to its pair, %g to its neighbour", i, near, far);
     }
     free(f);
+    expect("embed absent.npy run -o other.npy", 3, "absent.npy: cannot open");
     expect("embed synthetic run -o other.npy", 3, "run takes samples of 24 numbers, but those of synthetic have");
     ck_assert_int_eq(access("other.npy", F_OK), -1);
 }
@@ -102,7 +103,7 @@ START_TEST(a_run_starts_from_given_weights)
     expect("train pairs.npy " SMALL "--checkpoint-dir=first", 0, "");
     expect("train pairs.npy " SMALL "--seed=9 --optimizer=sgd --learning-rate=0 --init=first/backbone.safetensors "
            "--checkpoint-dir=second",
-           0, "init: 8 of 16 arrays from first/backbone.safetensors; 0 of its tensors have no use\n");
+           0, "init: 8 of 16 arrays from first/backbone.safetensors; 2 of its tensors have no use\n");
     ck_assert(same_files("first/backbone.safetensors", "second/backbone.safetensors"));
     ck_assert_int_eq(system("grep -q '\"init\": \"first/backbone.safetensors\"' second/config.json"), 0);
     expect("train pairs.npy " SMALL "--dry-run --init=first/backbone.safetensors", 0, "init: 8 of 16 arrays");
@@ -118,9 +119,9 @@ END_TEST
 START_TEST(weights_change_their_format)
 {
     expect("train pairs.npy " SMALL "--checkpoint-dir=run", 0, "");
-    expect("convert run one.pth", 0, "one.pth: 8 tensors\n");
-    expect("convert one.pth two.safetensors", 0, "two.safetensors: 8 tensors\n");
-    expect("convert two.safetensors three.pth", 0, "three.pth: 8 tensors\n");
+    expect("convert run one.pth", 0, "one.pth: 10 tensors\n");
+    expect("convert one.pth two.safetensors", 0, "two.safetensors: 10 tensors\n");
+    expect("convert two.safetensors three.pth", 0, "three.pth: 10 tensors\n");
     ck_assert(same_files("one.pth", "three.pth"));
     expect("train pairs.npy " SMALL "--seed=9 --optimizer=sgd --learning-rate=0 --init=one.pth --checkpoint-dir=other",
            0, "init: 8 of 16 arrays from one.pth");
@@ -129,8 +130,8 @@ START_TEST(weights_change_their_format)
     expect("embed pairs.npy one.pth -o two.npy", 0, "two.npy: 96 rows of 32 features");
     ck_assert(same_files("one.npy", "two.npy"));
     expect("convert " TEST_DATA "/weights/nested.legacy.pth nested.safetensors", 0, "nested.safetensors: 11 tensors");
-    expect("convert run model.onnx", 0, "model.onnx: 8 tensors\n");
-    expect("convert one.pth other.onnx", 0, "other.onnx: 8 tensors\n");
+    expect("convert run model.onnx", 0, "model.onnx: 10 tensors\n");
+    expect("convert one.pth other.onnx", 0, "other.onnx: 10 tensors\n");
     ck_assert(same_files("model.onnx", "other.onnx"));
     expect("convert run /proc/a.pth", 1, "/proc/a.pth");
     expect("convert run /proc/a.onnx", 1, "/proc/a.onnx");
@@ -228,6 +229,34 @@ START_TEST(features_of_an_image_are_its_own)
 }
 END_TEST
 
+/* Vectors, too, are standardised as in training: a row has the same features alone as among the others. */
+START_TEST(features_of_a_vector_are_its_own)
+{
+    int64_t rows, cols;
+    float *x, *all, *few;
+    gm_error error;
+    expect("train pairs.npy " SMALL "--val-split=0.25 --checkpoint-dir=run", 0, "");
+    expect("embed pairs.npy run -o all.npy", 0, "");
+    ck_assert_int_eq(gm_npy_read_f32("pairs.npy", &rows, &cols, &x, &error), GM_OK);
+    ck_assert_int_eq(gm_npy_write_f32("few.npy", 2, DIM, x + 5 * DIM, DIM, &error), GM_OK);
+    ck_assert_int_eq(rename("run/backbone.safetensors", "bare.safetensors"), 0);
+    expect("convert bare.safetensors bare.pth", 0, "");
+    static const char *const weights[] = {"bare.safetensors", "bare.pth"};
+    ck_assert_int_eq(gm_npy_read_f32("all.npy", &rows, &cols, &all, &error), GM_OK);
+    for (int i = 0; i < 2; i++) {
+        char words[128];
+        snprintf(words, sizeof words, "embed few.npy %s -o few-features.npy", weights[i]);
+        expect(words, 0, "2 rows of 32 features");
+        ck_assert_int_eq(gm_npy_read_f32("few-features.npy", &rows, &cols, &few, &error), GM_OK);
+        for (int row = 0; row < 2; row++)
+            ck_assert_msg(distance(few + row * HIDDEN, all + (5 + row) * HIDDEN) < 1e-5, "row %d", row);
+        free(few);
+    }
+    free(x);
+    free(all);
+}
+END_TEST
+
 /* A checkpoint of PyTorch's that would run a command. */
 static const char hostile[] = "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.M\xe9\x03.}U\x0dlittle_endian\x88s."
                               "cos\nsystem\n(U\x09touch rantR.";
@@ -253,6 +282,7 @@ int main(void)
     tcase_add_test(tests, files_that_ask_for_large_models_are_refused);
     tcase_add_loop_test(tests, encoders_of_images_are_told_by_their_tensors, 0, 2);
     tcase_add_test(tests, features_of_an_image_are_its_own);
+    tcase_add_test(tests, features_of_a_vector_are_its_own);
     tcase_add_test(tests, nothing_in_a_file_is_executed);
     return test_run(suite);
 }

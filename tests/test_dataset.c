@@ -267,6 +267,40 @@ START_TEST(vectors_are_standardised_by_the_training_rows)
 }
 END_TEST
 
+/* Those of another data set are taken for as many columns, and left alone for others. */
+START_TEST(vectors_are_standardised_as_others_were)
+{
+    const test_folder folder = test_folder_create();
+    const char *path = write_features(&folder);
+    double mean[DIM], scale[DIM];
+    gm_dataset *own = open_ok(path, NULL);
+    for (int j = 0; j < DIM; j++) {
+        mean[j] = own->column_mean[j] + 3;
+        scale[j] = own->column_scale[j] / 2;
+    }
+    for (int64_t columns = DIM - 1; columns <= DIM; columns++) {
+        gm_dataset_options options = gm_dataset_default_options();
+        options.columns = columns;
+        options.column_mean = mean;
+        options.column_scale = scale;
+        gm_dataset *other = open_ok(path, &options);
+        for (int j = 0; j < 2; j++) {
+            const bool given = columns == DIM;
+            const double shift = 3 * own->column_scale[j];
+            ck_assert_double_eq(other->column_mean[j], given ? mean[j] : own->column_mean[j]);
+            ck_assert_double_eq(other->column_scale[j], given ? scale[j] : own->column_scale[j]);
+            for (int i = 0; i < ROWS; i++) {
+                const double x = (double)own->train.features[i * DIM + j];
+                ck_assert_double_eq_tol((double)other->train.features[i * DIM + j], given ? (x - shift) / 2 : x, 1e-6);
+            }
+        }
+        gm_dataset_close(other);
+    }
+    gm_dataset_close(own);
+    test_folder_remove(&folder);
+}
+END_TEST
+
 /* [low, high] with the first column of a split. */
 static void widen(const gm_split *split, float *low, float *high)
 {
@@ -512,6 +546,7 @@ int main(void)
     tcase_add_test(tests, plain_samples_of_a_large_batch);
     tcase_add_test(tests, synthetic_is_a_function_of_the_seed);
     tcase_add_test(tests, vectors_are_standardised_by_the_training_rows);
+    tcase_add_test(tests, vectors_are_standardised_as_others_were);
     tcase_add_test(tests, validation_rows_are_drawn_by_the_seed);
     tcase_add_test(tests, shuffles_are_permutations);
     tcase_add_test(tests, bad_folders_are_refused);

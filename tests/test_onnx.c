@@ -325,7 +325,7 @@ START_TEST(a_file_holds_the_whole_encoder)
     gm_error error = {GM_OK, ""};
     int64_t tensors;
     void *memory;
-    ck_assert_msg(gm_model_write_onnx(model, path, 2, metadata, &tensors, &error) == GM_OK, "%s", error.message);
+    ck_assert_msg(gm_model_write_onnx(model, NULL, path, 2, metadata, &tensors, &error) == GM_OK, "%s", error.message);
     const message whole = written(path, &memory);
     const field producer = at(whole, 2, 0), opset = at(whole, 8, 0), entry = at(whole, 14, 1), graph = at(whole, 7, 0);
     ck_assert_uint_eq(at(whole, 1, 0).value, 8);
@@ -341,6 +341,47 @@ START_TEST(a_file_holds_the_whole_encoder)
     check_tensors(inside(&graph), model);
     ck_assert_int_eq(count(inside(&graph), 5), tensors);
     check_nodes(inside(&graph), e->operators);
+    free(memory);
+    gm_model_destroy(model);
+    gm_context_destroy(context);
+}
+END_TEST
+
+/* Vectors are brought to scale by the graph, if asked. */
+START_TEST(vectors_are_standardised_first)
+{
+    static const double mean[6] = {1, 2, 3, 4, 5, 6}, scale[6] = {0.5, 0, 1, 2, 4, 8};
+    const gm_onnx_standardization standardization = {mean, scale};
+    const char *path = test_path(&folder, "model.onnx");
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    gm_model *model = create(context, &encoders[0]);
+    gm_error error;
+    int64_t tensors;
+    void *memory;
+    ck_assert_int_eq(gm_model_write_onnx(model, &standardization, path, 0, NULL, &tensors, &error), GM_OK);
+    const message whole = written(path, &memory);
+    const field graph = at(whole, 7, 0);
+    check_value(inside(&graph), 11, "input", "batch 6");
+    check_nodes(inside(&graph), "Sub 1 Mul 1 Gemm 2 BatchNormalization 2 Relu 2");
+    ck_assert_int_eq(count(inside(&graph), 5), tensors);
+    static const struct {
+        const char *op, *x, *tensor;
+        const double *numbers;
+    } steps[] = {{"Sub", "input", "input.mean", mean}, {"Mul", "input.centred", "input.scale", scale}};
+    for (int i = 0; i < 2; i++) {
+        const field node = at(inside(&graph), 1, i), tensor = at(inside(&graph), 5, i);
+        const field op = at(inside(&node), 4, 0), x = at(inside(&node), 1, 0), y = at(inside(&node), 1, 1);
+        const field name = at(inside(&tensor), 8, 0), bytes = at(inside(&tensor), 9, 0);
+        ck_assert(is_text(&op, steps[i].op) && is_text(&x, steps[i].x) && is_text(&y, steps[i].tensor));
+        ck_assert(is_text(&name, steps[i].tensor) && at(inside(&tensor), 1, 0).value == 6);
+        ck_assert_uint_eq(bytes.size, 6 * sizeof(float));
+        for (int j = 0; j < 6; j++) {
+            const float number = (float)steps[i].numbers[j];
+            ck_assert(test_same_bits(bytes.bytes + j * (int)sizeof number, &number, sizeof number));
+        }
+    }
+    const field dense = at(inside(&graph), 1, 2), dense_x = at(inside(&dense), 1, 0);
+    ck_assert(is_text(&dense_x, "input.scaled"));
     free(memory);
     gm_model_destroy(model);
     gm_context_destroy(context);
@@ -371,7 +412,7 @@ START_TEST(cells_of_odd_maps_overlap)
     gm_error error;
     int64_t tensors;
     void *memory;
-    ck_assert_int_eq(gm_model_write_onnx(model, path, 0, NULL, &tensors, &error), GM_OK);
+    ck_assert_int_eq(gm_model_write_onnx(model, NULL, path, 0, NULL, &tensors, &error), GM_OK);
     const message whole = written(path, &memory);
     const field graph = at(whole, 7, 0);
     const message kernel = attribute_of(inside(&graph), "AveragePool", "kernel_shape");
@@ -386,7 +427,7 @@ START_TEST(cells_of_odd_maps_overlap)
     gm_model_destroy(model);
     const encoder small = {.arch = GM_ARCH_CONV, .height = 7, .width = 8, .channels = 1};
     model = create(context, &small);
-    test_expect(gm_model_write_onnx(model, path, 0, NULL, &tensors, &error), &error, GM_INVALID_ARGUMENT,
+    test_expect(gm_model_write_onnx(model, NULL, path, 0, NULL, &tensors, &error), &error, GM_INVALID_ARGUMENT,
                 "images of 7 x 8 pixels end as a map of 1 x 2");
     gm_model_destroy(model);
     gm_context_destroy(context);
@@ -435,6 +476,7 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, messages_read_as_written);
     tcase_add_loop_test(tests, a_file_holds_the_whole_encoder, 0, ENCODERS);
+    tcase_add_test(tests, vectors_are_standardised_first);
     tcase_add_test(tests, cells_of_odd_maps_overlap);
     tcase_add_test(tests, models_that_cannot_be_written_are_refused);
     return test_run(suite);

@@ -336,6 +336,7 @@ START_TEST(a_backbone_says_what_it_is)
         {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_IMAGENET, 65, 9, 3},
         {GM_ARCH_RESNET18, GM_STEM_IMAGENET, GM_STEM_IMAGENET, 32, 32, 1},
     };
+    const double means[5] = {0.1, -1e30, 3, 0, 5}, scales[5] = {1, 0, 0.1, 1e30, 7};
     const gm_pixel_scale scale = {3, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
     const char *path = test_path(&folder, "backbone.safetensors");
     gm_context *context = test_context(GM_ISA_AUTO, 1);
@@ -344,26 +345,41 @@ START_TEST(a_backbone_says_what_it_is)
         gm_model_options options = gm_model_image_options(cases[i].arch, cases[i].height, cases[i].width,
                                                           cases[i].channels, 1),
                          read;
-        gm_pixel_scale given = scale, told;
+        gm_pixel_scale told;
+        gm_column_scale columns;
         gm_error error = {GM_OK, ""};
         gm_model *model;
         gm_tensor_file *file;
-        given.channels = (int32_t)cases[i].channels;
+        gm_dataset data = {.kind = cases[i].channels == 3   ? GM_DATA_COLOR_IMAGES
+                                   : cases[i].channels == 1 ? GM_DATA_GRAY_IMAGES
+                                                            : GM_DATA_VECTORS,
+                           .dim = 5,
+                           .mean = scale.mean[0],
+                           .std = scale.std[0],
+                           .column_mean = images ? NULL : means,
+                           .column_scale = scales};
+        memcpy(data.channel_mean, scale.mean, sizeof scale.mean);
+        memcpy(data.channel_std, scale.std, sizeof scale.std);
         options.encoder_dim = images ? 0 : 5;
         options.hidden_size = 7;
         options.stem = cases[i].stem;
         options.training = false;
         ck_assert_int_eq(gm_model_create(context, &options, &model), GM_OK);
-        ck_assert_int_eq(gm_backbone_save(model, &options, &given, path, &error), GM_OK);
+        ck_assert_int_eq(gm_backbone_save(model, &options, &data, path, &error), GM_OK);
         ck_assert_int_eq(gm_tensor_file_open(path, &file, &error), GM_OK);
         ck_assert_msg(gm_backbone_options(file, &read, &told, &error) == GM_OK, "%s", error.message);
         ck_assert(read.arch == cases[i].arch && read.height == cases[i].height && read.width == cases[i].width);
         ck_assert(images ? read.channels == cases[i].channels && read.encoder_dim == 0
                          : read.encoder_dim == 5 && read.hidden_size == 7);
         ck_assert(cases[i].told == GM_STEM_AUTO || read.stem == cases[i].told);
-        ck_assert_int_eq(told.channels, given.channels);
-        ck_assert(test_same_bits(told.mean, scale.mean, (size_t)given.channels * sizeof(float)));
-        ck_assert(test_same_bits(told.std, scale.std, (size_t)given.channels * sizeof(float)));
+        ck_assert_int_eq(told.channels, cases[i].channels);
+        ck_assert(test_same_bits(told.mean, scale.mean, (size_t)told.channels * sizeof(float)));
+        ck_assert(test_same_bits(told.std, scale.std, (size_t)told.channels * sizeof(float)));
+        ck_assert_int_eq(gm_backbone_columns(file, &columns, &error), GM_OK);
+        ck_assert_int_eq(columns.columns, images ? 0 : 5);
+        ck_assert(images || test_same_bits(columns.mean, means, sizeof means));
+        ck_assert(images || test_same_bits(columns.scale, scales, sizeof scales));
+        gm_column_scale_free(&columns);
         gm_tensor_file_close(file);
         gm_model_destroy(model);
         ck_assert_int_eq(gm_backbone_load(context, path, cases[i].height, cases[i].width, 1, &model, &told, &error),
@@ -419,6 +435,39 @@ START_TEST(metadata_that_are_wrong_are_refused)
         test_expect(gm_backbone_options(file, &options, &scale, &error), &error, i ? GM_BAD_DATA : GM_OK,
                     cases[i].pattern);
         gm_tensor_file_close(file);
+    }
+}
+END_TEST
+
+START_TEST(columns_that_are_wrong_are_refused)
+{
+    static double good[2] = {1, 2}, bad[2] = {1, NAN};
+    const struct {
+        gm_tensor tensors[2];
+        int64_t count;
+        const char *pattern;
+    } cases[] = {
+        {{{"input.mean", GM_TENSOR_F64, 1, {2}, good}, {"input.scale", GM_TENSOR_F64, 1, {2}, good}}, 2, ""},
+        {{{"input.mean", GM_TENSOR_F64, 1, {2}, good}}, 1, "not both F64 [2]"},
+        {{{"input.scale", GM_TENSOR_F64, 1, {2}, good}}, 1, "not both F64 [2]"},
+        {{{"input.mean", GM_TENSOR_F64, 1, {2}, good}, {"input.scale", GM_TENSOR_F64, 1, {1}, good}}, 2, "not both"},
+        {{{"input.mean", GM_TENSOR_F64, 1, {1}, good}, {"input.scale", GM_TENSOR_F64, 1, {2}, good}}, 2, "not both"},
+        {{{"input.mean", GM_TENSOR_F32, 1, {2}, good}, {"input.scale", GM_TENSOR_F64, 1, {2}, good}}, 2, "not both"},
+        {{{"input.mean", GM_TENSOR_F64, 2, {1, 2}, good}, {"input.scale", GM_TENSOR_F64, 2, {1, 2}, good}},
+         2,
+         "not both"},
+        {{{"input.mean", GM_TENSOR_F64, 0, {0}, good}, {"input.scale", GM_TENSOR_F64, 0, {0}, good}}, 2, "not both"},
+        {{{"input.mean", GM_TENSOR_F64, 1, {2}, bad}, {"input.scale", GM_TENSOR_F64, 1, {2}, good}}, 2, "input.mean"},
+        {{{"input.mean", GM_TENSOR_F64, 1, {2}, good}, {"input.scale", GM_TENSOR_F64, 1, {2}, bad}}, 2, "input.scale"},
+    };
+    const char *path = test_path(&folder, "columns.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gm_error error = {GM_OK, ""};
+        gm_column_scale scale;
+        ck_assert_int_eq(gm_safetensors_write(path, cases[i].count, cases[i].tensors, 0, NULL, &error), GM_OK);
+        test_expect(gm_backbone_load_columns(path, &scale, &error), &error, i ? GM_BAD_DATA : GM_OK, cases[i].pattern);
+        ck_assert_int_eq(scale.columns, i ? 0 : 2);
+        gm_column_scale_free(&scale);
     }
 }
 END_TEST
@@ -499,6 +548,7 @@ int main(void)
     tcase_add_test(tests, a_model_gets_what_another_one_had);
     tcase_add_test(tests, a_backbone_says_what_it_is);
     tcase_add_test(tests, metadata_that_are_wrong_are_refused);
+    tcase_add_test(tests, columns_that_are_wrong_are_refused);
     tcase_add_test(tests, all_real_types_become_float32);
     tcase_add_test(tests, weights_that_are_not_finite_are_refused);
     tcase_add_test(tests, checkpoints_that_cannot_be_written_are_refused);

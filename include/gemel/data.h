@@ -28,14 +28,15 @@ typedef struct gm_dataset {
     gm_data_kind kind;
     char name[128]; /* "fashion-mnist", "synthetic", or the file's name without its folder and extension */
     int64_t dim;    /* numbers in one sample: height * width * channels, or the width of the features */
-    int64_t height, width, channels;       /* of an image as a network sees it; 0 for vectors */
-    int32_t classes;                       /* 0 without labels */
-    const char *const *class_names;        /* [classes] or NULL */
-    float mean, std;                       /* of the training pixels in [0, 1], grey images; else 0 and 1 */
-    float channel_mean[3], channel_std[3]; /* the same of colour images in memory; of files, ImageNet's */
-    gm_split train, test;                  /* test.rows is 0 where there is none */
-    int64_t skipped;                       /* bad images that options.skip_bad_images left out … */
-    const char *const *skipped_messages;   /* … and what was wrong with each: [skipped] */
+    int64_t height, width, channels;          /* of an image as a network sees it; 0 for vectors */
+    int32_t classes;                          /* 0 without labels */
+    const char *const *class_names;           /* [classes] or NULL */
+    float mean, std;                          /* of the training pixels in [0, 1], grey images; else 0 and 1 */
+    float channel_mean[3], channel_std[3];    /* the same of colour images in memory; of files, ImageNet's */
+    const double *column_mean, *column_scale; /* [dim] of vectors: a feature is (x - mean) scale; else NULL */
+    gm_split train, test;                     /* test.rows is 0 where there is none */
+    int64_t skipped;                          /* bad images that options.skip_bad_images left out … */
+    const char *const *skipped_messages;      /* … and what was wrong with each: [skipped] */
 } gm_dataset;
 
 typedef struct gm_dataset_options {
@@ -51,11 +52,14 @@ typedef struct gm_dataset_options {
                            * image is an error when it is read */
     int64_t image_size;   /* image files: height and width that the network sees; 0: 224 */
     gm_context *context;  /* its threads decode for skip_bad_images; NULL: the caller's alone */
+    int64_t columns; /* vectors that have so many: standardise them by these [columns] numbers of another data set's,
+                      * which are copied, instead of by their own training rows; 0: by these */
+    const double *column_mean, *column_scale;
 } gm_dataset_options;
 
 static inline gm_dataset_options gm_dataset_default_options(void)
 {
-    gm_dataset_options options = {sizeof(gm_dataset_options), NULL, 0.0, 0, NULL, false, 0, NULL};
+    gm_dataset_options options = {sizeof(gm_dataset_options), NULL, 0.0, 0, NULL, false, 0, NULL, 0, NULL, NULL};
     return options;
 }
 

@@ -99,7 +99,7 @@ static gm_status read_dataset(struct gm_dataset_memory *memory, const char *what
         if (strcmp(what, known_images[i].name) == 0)
             return open_known(memory, &known_images[i], error);
     if (strcmp(what, "synthetic") == 0)
-        return gm_dataset_make_synthetic(memory, options->seed, error);
+        return gm_dataset_make_synthetic(memory, options, error);
     if (source == SOURCE_NPY)
         return gm_dataset_read_npy(memory, what, options, error);
     if (source == SOURCE_IMAGES)
@@ -144,6 +144,7 @@ void gm_dataset_close(gm_dataset *dataset)
     free(memory->train_pixels);
     free(memory->test_pixels);
     free(memory->features);
+    free(memory->columns);
     free(memory->train_labels);
     free(memory->test_labels);
     gm_texts_free(&memory->class_names);

@@ -11,6 +11,7 @@ struct gm_dataset_memory {
     gm_dataset dataset; /* first: what the caller holds */
     uint8_t *train_pixels, *test_pixels;
     float *features; /* of the training rows, then of the test rows */
+    double *columns; /* of vectors: means, then scales */
     int32_t *train_labels, *test_labels;
     struct gm_texts class_names, train_paths, test_paths, skipped;
     uint64_t split_seed; /* of a .npy: which of its rows are the test rows */
@@ -36,7 +37,8 @@ gm_status gm_dataset_read_folder(struct gm_dataset_memory *memory, const char *f
                                  const gm_dataset_options *options, gm_error *error);
 
 /* Clusters in space: one Gaussian a class around a random centre. */
-gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, uint64_t seed, gm_error *error);
+gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, const gm_dataset_options *options,
+                                    gm_error *error);
 
 /* A matrix of features, split and labelled as the options say. */
 gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path, const gm_dataset_options *options,
@@ -46,10 +48,10 @@ gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path
  * GM_BAD_USAGE for a share outside [0, 1), or one that leaves no row. */
 gm_status gm_dataset_test_rows(const char *what, int64_t rows, double share, int64_t *test_rows, gm_error *error);
 
-/* Points the splits at memory->features, [train_rows + test_rows, dim], and standardises its columns by the mean and
- * standard deviation of the training rows: 0 for a constant column. Values that are not finite stay as they are and do
- * not count, so that the training step that meets one can say so. */
+/* Points the splits at memory->features, [train_rows + test_rows, dim], and standardises its columns by what the
+ * options give for so many, else by the mean and standard deviation of the training rows: 0 for a constant column.
+ * Values that are not finite stay as they are and do not count, so that the training step that meets one can say so. */
 gm_status gm_dataset_set_vectors(struct gm_dataset_memory *memory, int64_t train_rows, int64_t test_rows, int64_t dim,
-                                 gm_error *error);
+                                 const gm_dataset_options *options, gm_error *error);
 
 #endif

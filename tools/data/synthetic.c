@@ -19,8 +19,10 @@ static void draw(uint64_t seed, int64_t part, int64_t number, float deviation, f
         values[j] = deviation * gm_random_normal(&stream);
 }
 
-gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, uint64_t seed, gm_error *error)
+gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, const gm_dataset_options *options,
+                                    gm_error *error)
 {
+    const uint64_t seed = options->seed;
     const int64_t rows = TRAIN_ROWS + TEST_ROWS;
     memory->features = malloc((size_t)rows * DIM * sizeof(float));
     memory->train_labels = malloc((size_t)rows * sizeof(int32_t));
@@ -37,7 +39,7 @@ gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, uint64_t s
             row[j] += centres[label][j];
         memory->train_labels[i] = label;
     }
-    const gm_status status = gm_dataset_set_vectors(memory, TRAIN_ROWS, TEST_ROWS, DIM, error);
+    const gm_status status = gm_dataset_set_vectors(memory, TRAIN_ROWS, TEST_ROWS, DIM, options, error);
     memory->dataset.test.labels = memory->train_labels + TRAIN_ROWS;
     memory->dataset.classes = CLASSES;
     return status;

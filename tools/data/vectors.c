@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "data/dataset.h"
 #include "data/folder.h"
@@ -13,7 +14,6 @@ enum { MOST_DIM = 1 << 20 };
  * nearly all floats, so that a constant column has exactly no variance and a large offset costs nothing. */
 struct column {
     double first, count, sum, squares;
-    double mean, scale; /* of d; scale: 1 / standard deviation */
 };
 
 static void add_value(struct column *column, double x)
@@ -26,35 +26,54 @@ static void add_value(struct column *column, double x)
     column->squares += d * d;
 }
 
-static void finish_column(struct column *column)
+static void finish_column(const struct column *column, double *mean, double *scale)
 {
     const double count = column->count > 0.0 ? column->count : 1.0;
-    column->mean = column->sum / count;
-    const double variance = column->squares / count - column->mean * column->mean;
-    column->scale = variance > 0.0 ? 1.0 / sqrt(variance) : 0.0;
+    const double average = column->sum / count;
+    const double variance = column->squares / count - average * average;
+    *mean = column->first + average;
+    *scale = variance > 0.0 ? 1.0 / sqrt(variance) : 0.0;
 }
 
-gm_status gm_dataset_set_vectors(struct gm_dataset_memory *memory, int64_t train_rows, int64_t test_rows, int64_t dim,
-                                 gm_error *error)
+static gm_status measure_columns(const float *x, int64_t rows, int64_t dim, double *mean, double *scale)
 {
-    gm_dataset *dataset = &memory->dataset;
-    float *x = memory->features;
     struct column *columns = calloc((size_t)dim, sizeof *columns);
     if (!columns)
-        return gm_file_no_memory(error, dataset->name, (size_t)dim * sizeof *columns);
-    for (int64_t i = 0; i < train_rows; i++) /* by rows: one column at a time would miss the cache at every value */
+        return GM_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < rows; i++) /* by rows: one column at a time would miss the cache at every value */
         for (int64_t j = 0; j < dim; j++)
             if (isfinite(x[i * dim + j]))
                 add_value(&columns[j], (double)x[i * dim + j]);
     for (int64_t j = 0; j < dim; j++)
-        finish_column(&columns[j]);
+        finish_column(&columns[j], &mean[j], &scale[j]);
+    free(columns);
+    return GM_OK;
+}
+
+gm_status gm_dataset_set_vectors(struct gm_dataset_memory *memory, int64_t train_rows, int64_t test_rows, int64_t dim,
+                                 const gm_dataset_options *options, gm_error *error)
+{
+    gm_dataset *dataset = &memory->dataset;
+    float *x = memory->features;
+    double *mean = malloc(2 * (size_t)dim * sizeof *mean);
+    if (!mean)
+        return gm_file_no_memory(error, dataset->name, 2 * (size_t)dim * sizeof *mean);
+    double *scale = mean + dim;
+    memory->columns = mean;
+    if (options->columns == dim) {
+        memcpy(mean, options->column_mean, (size_t)dim * sizeof *mean);
+        memcpy(scale, options->column_scale, (size_t)dim * sizeof *scale);
+    } else if (measure_columns(x, train_rows, dim, mean, scale) != GM_OK) {
+        return gm_file_no_memory(error, dataset->name, (size_t)dim * sizeof(struct column));
+    }
     for (int64_t i = 0; i < train_rows + test_rows; i++)
         for (int64_t j = 0; j < dim; j++)
-            x[i * dim + j] = (float)(((double)x[i * dim + j] - columns[j].first - columns[j].mean) * columns[j].scale);
-    free(columns);
+            x[i * dim + j] = (float)(((double)x[i * dim + j] - mean[j]) * scale[j]);
     dataset->kind = GM_DATA_VECTORS;
     dataset->dim = dim;
     dataset->std = 1.0f;
+    dataset->column_mean = mean;
+    dataset->column_scale = scale;
     dataset->train = (gm_split){.rows = train_rows, .features = x, .labels = memory->train_labels};
     dataset->test = (gm_split){.rows = test_rows, .features = x + train_rows * dim, .labels = memory->test_labels};
     return GM_OK;
@@ -164,7 +183,7 @@ gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path
     memory->split_seed = options->seed;
     memory->split_drawn = true;
     move_test_rows_last(memory->features, dim, memory->train_labels, rows, test_rows, options->seed);
-    status = gm_dataset_set_vectors(memory, rows - test_rows, test_rows, dim, error);
+    status = gm_dataset_set_vectors(memory, rows - test_rows, test_rows, dim, options, error);
     if (status == GM_OK && memory->train_labels)
         memory->dataset.test.labels = memory->train_labels + (rows - test_rows);
     return status;

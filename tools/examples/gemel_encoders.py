@@ -7,10 +7,22 @@
     features = encoder(torch.randn(8, 1, 28, 28))
 
 Images are [batch, channels, height, width], normalised as in training: (byte / 255 - mean) / std, with the `mean` and `std`
-that the metadata of the run's backbone.safetensors name. Vectors are [batch, size], standardised by column.
+that the metadata of the run's backbone.safetensors name. Vectors are [batch, size]; the encoder of a run standardises them.
 """
 import torch
 from torch import nn
+
+
+class Standardize(nn.Module):
+    """(x - mean) * scale, column by column, as in training."""
+
+    def __init__(self, mean, scale):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, x):
+        return ((x - self.mean) * self.scale).to(x.dtype)
 
 
 def mlp(inputs, hidden=512):
@@ -63,6 +75,7 @@ def of(weights):
 
 def load(path):
     weights = torch.load(path, weights_only=True)
+    mean, scale = weights.pop("input.mean", None), weights.pop("input.scale", None)
     encoder = of(weights)
     encoder.load_state_dict(weights)
-    return encoder
+    return encoder if mean is None else nn.Sequential(Standardize(mean, scale), encoder)

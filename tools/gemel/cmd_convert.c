@@ -11,7 +11,8 @@ static const char doc[] =
     "ends in .safetensors, .pth or .onnx. The parts module., model., state_dict., backbone. and encoder. in front of "
     "names are left out, so that an encoder's arrays have the names that torchvision or a Sequential gives them. An "
     ".onnx file holds the encoder alone: \"input\" is float32 [batch, channels, height, width], pixels normalised by "
-    "the mean and std in its metadata, or [batch, size], standardised vectors; \"features\" is [batch, size].";
+    "the mean and std in its metadata, or [batch, size], vectors, which a run's model standardises itself; "
+    "\"features\" is [batch, size].";
 
 typedef struct convert_arguments {
     const char *weights, *output;

@@ -14,8 +14,8 @@ static const char doc[] =
     "\vDATA is what gemel train takes. WEIGHTS is a run's folder or backbone.safetensors, or weights from elsewhere "
     "(safetensors, or PyTorch's .pth) whose tensors are those of an architecture that gemel train has. The rows of a "
     ".npy stay in its order; of images the training samples come first, then the test samples, and of image files the "
-    "output has a FILE.txt beside it that names each row's. Vectors are standardised as for "
-    "training: on the run's own data by the rows that it trained on, else by all rows.";
+    "output has a FILE.txt beside it that names each row's. Images and vectors are brought to the scale that the run's "
+    "were, which its weights say; weights from elsewhere get vectors standardised by all rows.";
 
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "The .npy file to write; one that is there is replaced", 0},

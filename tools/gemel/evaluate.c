@@ -129,14 +129,22 @@ static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *con
 static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, gm_dataset **dataset, gm_error *error)
 {
     gm_train_config config; /* holds the paths until the data are open */
-    const gm_status status = follow_run(a, &config, error);
+    gm_column_scale scale;
+    gm_status status = follow_run(a, &config, error);
+    if (status == GM_OK)
+        status = gm_backbone_load_columns(a->weights, &scale, error);
     if (status != GM_OK)
         return status;
     gm_config_overlay(&config, &a->flags);
     gm_dataset_options options;
     gm_config_data_options(&config, &options);
     options.context = context;
-    return gm_command_dataset(a->data, &options, dataset, error);
+    options.columns = scale.columns;
+    options.column_mean = scale.mean;
+    options.column_scale = scale.scale;
+    status = gm_command_dataset(a->data, &options, dataset, error);
+    gm_column_scale_free(&scale);
+    return status;
 }
 
 static gm_status evaluate(const gm_evaluate_arguments *a, gm_context *context, const gm_dataset *dataset,

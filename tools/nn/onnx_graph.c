@@ -12,13 +12,14 @@
 #include "nn/model_internal.h"
 #include "support/file.h"
 
-enum { MOST_NODES_A_LAYER = 3, MOST_TENSORS_A_LAYER = 4 };
+enum { MOST_NODES_A_LAYER = 3, MOST_TENSORS_A_LAYER = 4, INPUT_NODES = 2 };
 
 static const char encoder_prefix[] = "encoder.";
 
 /* The graph so far. */
 struct graph {
     const gm_network *network;
+    const char *input;   /* what the first layer reads */
     const char **values; /* names of the layers' outputs */
     gm_onnx_node *nodes;
     gm_tensor *tensors;
@@ -32,7 +33,7 @@ static const char *bare_name(const gm_parameter *parameter)
 
 static const char *value_of(const struct graph *g, int32_t layer)
 {
-    return layer == GM_NETWORK_INPUT ? "input" : g->values[layer];
+    return layer == GM_NETWORK_INPUT ? g->input : g->values[layer];
 }
 
 /* The module that the layer belongs to, "layer1.0.bn1"; of a pool, the one before. */
@@ -190,11 +191,35 @@ static void add_layer(struct graph *g, int32_t i)
     }
 }
 
-static gm_onnx_value input_of(const gm_network *network)
+/* g->input = op(g->input, numbers); numbers32: memory for them. */
+static void add_input_step(struct graph *g, const char *op, const char *name, const char *tensor_name,
+                           const double *numbers, float *numbers32)
+{
+    const int64_t size = g->network->input.channels;
+    gm_onnx_node *node = &g->nodes[g->node_count++];
+    for (int64_t i = 0; i < size; i++)
+        numbers32[i] = (float)numbers[i];
+    g->tensors[g->tensor_count++] =
+        (gm_tensor){.name = tensor_name, .type = GM_TENSOR_F32, .dimensions = 1, .shape = {size}, .data = numbers32};
+    snprintf(node->name, sizeof node->name, "%s", name);
+    node->op = op;
+    node->inputs[0] = g->input;
+    node->inputs[1] = tensor_name;
+    g->input = node->name;
+}
+
+static void add_standardization(struct graph *g, const gm_onnx_standardization *s, float *memory)
+{
+    add_input_step(g, "Sub", "input.centred", "input.mean", s->mean, memory);
+    add_input_step(g, "Mul", "input.scaled", "input.scale", s->scale, memory + g->network->input.channels);
+}
+
+static gm_onnx_value input_of(const gm_network *network, bool standardizes)
 {
     const gm_map *map = &network->input;
     const gm_layer *last = &network->layers[network->encoder_layers - 1];
-    gm_onnx_value input = {"input", "Standardised vectors", 2, {0, map->channels}, {"batch"}};
+    const char *vectors = standardizes ? "Vectors as they are" : "Vectors, standardised column by column";
+    gm_onnx_value input = {"input", vectors, 2, {0, map->channels}, {"batch"}};
     if (last->kind != GM_LAYER_AVERAGE_POOL)
         return input;
     input = (gm_onnx_value){"input",
@@ -225,12 +250,13 @@ static gm_status write_graph(struct graph *g, const char *path, int64_t entry_co
 {
     const gm_network *network = g->network;
     const int32_t count = network->encoder_layers;
+    const bool standardizes = g->node_count > 0;
     for (int32_t i = 0; i < count; i++)
         add_layer(g, i);
     snprintf(g->nodes[g->node_count - 1].name, GM_ONNX_NAME, "features");
     const gm_onnx_graph graph = {
         .name = "encoder",
-        .input = input_of(network),
+        .input = input_of(network, standardizes),
         .output = {"features", "The encoder's output", 2, {0, network->layers[count - 1].out.channels}, {"batch"}},
         .node_count = g->node_count,
         .tensor_count = g->tensor_count,
@@ -239,21 +265,30 @@ static gm_status write_graph(struct graph *g, const char *path, int64_t entry_co
     return gm_onnx_write(path, &graph, entry_count, metadata, error);
 }
 
-gm_status gm_model_write_onnx(const gm_model *model, const char *path, int64_t entry_count, const gm_metadata *metadata,
-                              int64_t *tensor_count, gm_error *error)
+gm_status gm_model_write_onnx(const gm_model *model, const gm_onnx_standardization *standardization, const char *path,
+                              int64_t entry_count, const gm_metadata *metadata, int64_t *tensor_count, gm_error *error)
 {
     const size_t layers = (size_t)model->network.encoder_layers;
-    struct graph g = {.network = &model->network};
+    const size_t columns = standardization ? (size_t)gm_model_input_size(model) : 0;
+    const size_t most_nodes = layers * MOST_NODES_A_LAYER + INPUT_NODES;
+    struct graph g = {.network = &model->network, .input = "input"};
     gm_status status = check_cells(g.network, path, error);
     if (status != GM_OK)
         return status;
     g.values = calloc(layers, sizeof *g.values);
-    g.nodes = calloc(layers * MOST_NODES_A_LAYER, sizeof *g.nodes);
-    g.tensors = calloc(layers * MOST_TENSORS_A_LAYER, sizeof *g.tensors);
-    status = g.values && g.nodes && g.tensors
-                 ? write_graph(&g, path, entry_count, metadata, error)
-                 : gm_file_no_memory(error, path, layers * MOST_NODES_A_LAYER * sizeof *g.nodes);
+    g.nodes = calloc(most_nodes, sizeof *g.nodes);
+    g.tensors = calloc(layers * MOST_TENSORS_A_LAYER + INPUT_NODES, sizeof *g.tensors);
+    float *numbers = malloc(INPUT_NODES * columns * sizeof *numbers + 1);
+    if (!g.values || !g.nodes || !g.tensors || !numbers) {
+        status = gm_file_no_memory(error, path, most_nodes * sizeof *g.nodes);
+        goto fail;
+    }
+    if (standardization)
+        add_standardization(&g, standardization, numbers);
+    status = write_graph(&g, path, entry_count, metadata, error);
     *tensor_count = g.tensor_count;
+fail:
+    free(numbers);
     free(g.values);
     free(g.nodes);
     free(g.tensors);

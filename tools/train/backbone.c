@@ -1,6 +1,7 @@
 #include "train/backbone.h"
 
 #include <float.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "support/file.h"
 #include "support/parse.h"
 #include "train/weights.h"
 #include "train/weights_arch.h"
@@ -30,7 +32,7 @@ static const encoder_number encoder_numbers[] = {
     {"channels", offsetof(gm_model_options, channels), true},
 };
 
-enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers };
+enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers, COLUMN_TENSORS = 2 };
 
 gm_pixel_scale gm_pixel_scale_of(const gm_dataset *dataset)
 {
@@ -55,6 +57,12 @@ void gm_pixel_scale_use(const gm_pixel_scale *scale, gm_dataset *dataset)
         memcpy(dataset->channel_mean, scale->mean, sizeof scale->mean);
         memcpy(dataset->channel_std, scale->std, sizeof scale->std);
     }
+}
+
+void gm_column_scale_free(gm_column_scale *scale)
+{
+    free(scale->mean);
+    *scale = (gm_column_scale){0};
 }
 
 /* A text of the metadata's own that is to be filled. */
@@ -193,25 +201,105 @@ const char *gm_backbone_path(const char *path, char inside[GM_BACKBONE_PATH])
     return inside;
 }
 
-gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_pixel_scale *scale,
+static const char *const column_names[COLUMN_TENSORS] = {"input.mean", "input.scale"};
+
+/* Float64, and first in the file, so that they are aligned there. */
+static int64_t column_tensors(const gm_dataset *dataset, gm_tensor tensors[COLUMN_TENSORS])
+{
+    if (!dataset || !dataset->column_mean)
+        return 0;
+    const double *numbers[COLUMN_TENSORS] = {dataset->column_mean, dataset->column_scale};
+    for (int i = 0; i < COLUMN_TENSORS; i++)
+        tensors[i] = (gm_tensor){.name = column_names[i],
+                                 .type = GM_TENSOR_F64,
+                                 .dimensions = 1,
+                                 .shape = {dataset->dim},
+                                 .data = (void *)numbers[i]};
+    return COLUMN_TENSORS;
+}
+
+gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_dataset *dataset,
                            const char *path, gm_error *error)
 {
     static const char prefix[] = "encoder.";
     const int32_t most = gm_model_parameter_count(model);
-    gm_tensor *tensors = calloc((size_t)most, sizeof *tensors);
+    gm_tensor *tensors = calloc((size_t)most + COLUMN_TENSORS, sizeof *tensors);
     if (!tensors)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
-    int64_t count = 0;
+    int64_t count = column_tensors(dataset, tensors);
     for (int32_t i = 0; i < most; i++) {
         const gm_parameter parameter = gm_model_parameter(model, i);
         if (strncmp(parameter.name, prefix, sizeof prefix - 1) == 0)
             tensors[count++] = gm_weights_tensor(&parameter);
     }
+    const gm_pixel_scale scale = dataset ? gm_pixel_scale_of(dataset) : (gm_pixel_scale){0};
     gm_backbone_metadata metadata;
-    gm_backbone_describe(model, options, scale, &metadata);
+    gm_backbone_describe(model, options, &scale, &metadata);
     const gm_status status = gm_safetensors_write(path, count, tensors, metadata.count, metadata.entries, error);
     free(tensors);
     return status;
+}
+
+/* index[i]: of column_names[i], -1 without. */
+static void find_columns(const gm_tensor_file *file, int64_t index[COLUMN_TENSORS])
+{
+    for (int i = 0; i < COLUMN_TENSORS; i++) {
+        index[i] = -1;
+        for (int64_t j = 0; j < gm_tensor_file_count(file); j++)
+            if (strcmp(gm_tensor_file_tensor(file, j).name, column_names[i]) == 0)
+                index[i] = j;
+    }
+}
+
+static gm_status read_columns(gm_tensor_file *file, const int64_t index[COLUMN_TENSORS], int64_t columns,
+                              double *numbers, gm_error *error)
+{
+    const gm_tensor wanted = {.type = GM_TENSOR_F64, .dimensions = 1, .shape = {columns}};
+    gm_status status = GM_OK;
+    for (int i = 0; i < COLUMN_TENSORS && status == GM_OK; i++) {
+        const gm_tensor tensor = index[i] < 0 ? (gm_tensor){0} : gm_tensor_file_tensor(file, index[i]);
+        if (index[i] < 0 || tensor.type != wanted.type || !gm_tensor_same_shape(&tensor, &wanted))
+            return gm_error_set(error, GM_BAD_DATA, "%s: input.mean and input.scale are not both F64 [%lld]",
+                                gm_tensor_file_path(file), (long long)columns);
+        status = gm_tensor_file_read(file, index[i], numbers + i * columns, error);
+    }
+    for (int64_t i = 0; i < COLUMN_TENSORS * columns && status == GM_OK; i++)
+        if (!isfinite(numbers[i]))
+            status = gm_error_set(error, GM_BAD_DATA, "%s: tensor '%s' holds NaN or infinity",
+                                  gm_tensor_file_path(file), column_names[i / columns]);
+    return status;
+}
+
+gm_status gm_backbone_columns(gm_tensor_file *file, gm_column_scale *scale, gm_error *error)
+{
+    int64_t index[COLUMN_TENSORS];
+    *scale = (gm_column_scale){0};
+    find_columns(file, index);
+    if (index[0] < 0 && index[1] < 0)
+        return GM_OK;
+    const gm_tensor first = gm_tensor_file_tensor(file, index[0] < 0 ? index[1] : index[0]);
+    const int64_t columns = first.dimensions > 0 ? first.shape[0] : 0; /* the file holds so many */
+    double *numbers = malloc(COLUMN_TENSORS * (size_t)columns * sizeof *numbers + 1);
+    if (!numbers)
+        return gm_file_no_memory(error, gm_tensor_file_path(file), (size_t)columns * sizeof *numbers);
+    const gm_status status = read_columns(file, index, columns, numbers, error);
+    if (status == GM_OK)
+        *scale = (gm_column_scale){columns, numbers, numbers + columns};
+    else
+        free(numbers);
+    return status;
+}
+
+gm_status gm_backbone_load_columns(const char *path, gm_column_scale *scale, gm_error *error)
+{
+    char inside[GM_BACKBONE_PATH];
+    gm_tensor_file *file;
+    *scale = (gm_column_scale){0};
+    gm_status status = gm_tensor_file_open(gm_backbone_path(path, inside), &file, error);
+    if (status == GM_OK)
+        status = gm_backbone_columns(file, scale, error);
+    gm_tensor_file_close(file);
+    return status == GM_IO_ERROR ? GM_BAD_DATA : status;
 }
 
 gm_status gm_backbone_read(gm_context *context, gm_tensor_file *file, const gm_model_options *options, gm_model **model,

@@ -1,7 +1,8 @@
 /* The encoder of a run alone, as safetensors: backbone.safetensors. Its metadata say all that a reader needs: `arch`
  * ("resnet18"); of images `stem`, `height`, `width`, `channels`, and `mean` and `std`, JSON arrays of a number a
- * channel; of vectors `encoder_dim` and `hidden_size`. It holds neither clock times nor paths, so that equal runs leave
- * equal files. */
+ * channel; of vectors `encoder_dim` and `hidden_size`, and beside the encoder's arrays there are `input.mean` and
+ * `input.scale`, float64 [encoder_dim]: the encoder gets (x - mean) scale. It holds neither clock times nor paths, so
+ * that equal runs leave equal files. */
 #ifndef GEMEL_BACKBONE_H
 #define GEMEL_BACKBONE_H
 
@@ -25,6 +26,14 @@ gm_pixel_scale gm_pixel_scale_of(const gm_dataset *dataset);
 /* Makes the data set give its images by this scale; nothing happens where it is not known or of other channels. */
 void gm_pixel_scale_use(const gm_pixel_scale *scale, gm_dataset *dataset);
 
+/* How vectors are standardised: (x - mean) scale, column by column. */
+typedef struct gm_column_scale {
+    int64_t columns;      /* 0: not known, or images */
+    double *mean, *scale; /* [columns] each, in one block that begins at mean */
+} gm_column_scale;
+
+void gm_column_scale_free(gm_column_scale *scale);
+
 typedef struct gm_backbone_metadata {
     int32_t count;
     gm_metadata entries[GM_BACKBONE_ENTRIES];
@@ -36,15 +45,19 @@ typedef struct gm_backbone_metadata {
 void gm_backbone_describe(const gm_model *model, const gm_model_options *options, const gm_pixel_scale *scale,
                           gm_backbone_metadata *metadata);
 
-/* Writes the encoder's arrays with these metadata. The file is replaced atomically. scale: NULL is allowed. Errors:
- * GM_IO_ERROR, GM_OUT_OF_MEMORY. */
-gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_pixel_scale *scale,
+/* Writes the encoder's arrays with these metadata. The file is replaced atomically. dataset: what the model was trained
+ * on; NULL is allowed. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_dataset *dataset,
                            const char *path, gm_error *error);
 
 /* Options of the encoder in a file, from its tensors, with which its metadata must agree; height and width are 0 where
  * the file does not say, and scale->channels likewise. Errors: GM_BAD_DATA. */
 gm_status gm_backbone_options(const gm_tensor_file *file, gm_model_options *options, gm_pixel_scale *scale,
                               gm_error *error);
+
+/* What the file says of vectors' columns; free it with gm_column_scale_free(). Errors: GM_BAD_DATA (malformed),
+ * GM_IO_ERROR, GM_OUT_OF_MEMORY; nothing to free then. */
+gm_status gm_backbone_columns(gm_tensor_file *file, gm_column_scale *scale, gm_error *error);
 
 /* Builds the model and reads it. Errors: GM_BAD_DATA, GM_IO_ERROR, GM_OUT_OF_MEMORY, GM_INVALID_ARGUMENT; *model may be
  * there also then, to be destroyed. */
@@ -53,6 +66,10 @@ gm_status gm_backbone_read(gm_context *context, gm_tensor_file *file, const gm_m
 
 /* The backbone of a run's folder, which `inside` has memory for; any other path as it is. */
 const char *gm_backbone_path(const char *path, char inside[GM_BACKBONE_PATH]);
+
+/* gm_backbone_columns() of the file that gm_backbone_load() would read. Errors: GM_BAD_DATA (also where there is none),
+ * GM_OUT_OF_MEMORY. */
+gm_status gm_backbone_load_columns(const char *path, gm_column_scale *scale, gm_error *error);
 
 /* Builds a model for inference (batch: most rows that it plans memory for at a time) from a backbone file, or from the
  * one in a run folder, or from another file of weights whose tensors tell its architecture (train/weights_arch.h).

@@ -90,33 +90,51 @@ static void set_any_size(gm_model_options *options)
     options->height = options->width = options->stem == GM_STEM_SMALL ? SMALL : LARGE;
 }
 
-static gm_status write_onnx(gm_context *context, gm_tensor_file *file, const char *output, int64_t *count,
+static gm_status check_onnx(const gm_tensor_file *file, const gm_model_options *options, const gm_column_scale *columns,
                             gm_error *error)
 {
     const char *path = gm_tensor_file_path(file);
-    gm_model_options options;
-    gm_pixel_scale scale;
-    gm_model *model = NULL;
-    gm_status status = gm_backbone_options(file, &options, &scale, error);
-    if (status != GM_OK)
-        return status;
-    const bool images = gm_arch_takes_images(options.arch), sized = options.height != 0;
-    if (options.arch == GM_ARCH_CONV && !sized)
+    if (options->arch == GM_ARCH_CONV && options->height == 0)
         return gm_error_set(error, GM_BAD_DATA,
                             "%s: does not say how large its images are, on which conv's graph depends; give the run's "
                             "folder or backbone.safetensors",
                             path);
-    if (images && !sized)
+    if (columns->columns > 0 && columns->columns != options->encoder_dim)
+        return gm_error_set(error, GM_BAD_DATA, "%s: its encoder takes %lld columns, but input.mean has %lld", path,
+                            (long long)options->encoder_dim, (long long)columns->columns);
+    return GM_OK;
+}
+
+static gm_status write_onnx(gm_context *context, gm_tensor_file *file, const char *output, int64_t *count,
+                            gm_error *error)
+{
+    gm_model_options options;
+    gm_pixel_scale scale;
+    gm_column_scale columns = {0};
+    gm_model *model = NULL;
+    gm_status status = gm_backbone_options(file, &options, &scale, error);
+    if (status == GM_OK)
+        status = gm_backbone_columns(file, &columns, error);
+    if (status == GM_OK)
+        status = check_onnx(file, &options, &columns, error);
+    if (status != GM_OK)
+        goto fail;
+    const bool any_size = gm_arch_takes_images(options.arch) && options.height == 0;
+    if (any_size)
         set_any_size(&options);
     status = gm_backbone_read(context, file, &options, &model, error);
-    if (status == GM_OK) {
-        gm_backbone_metadata metadata;
-        if (images && !sized)
-            options.height = options.width = 0;
-        gm_backbone_describe(model, &options, &scale, &metadata);
-        status = gm_model_write_onnx(model, output, metadata.count, metadata.entries, count, error);
-    }
+    if (status != GM_OK)
+        goto fail;
+    if (any_size)
+        options.height = options.width = 0;
+    const gm_onnx_standardization standardization = {columns.mean, columns.scale};
+    gm_backbone_metadata metadata;
+    gm_backbone_describe(model, &options, &scale, &metadata);
+    status = gm_model_write_onnx(model, columns.columns > 0 ? &standardization : NULL, output, metadata.count,
+                                 metadata.entries, count, error);
+fail:
     gm_model_destroy(model);
+    gm_column_scale_free(&columns);
     return status;
 }
 

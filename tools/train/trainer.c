@@ -314,9 +314,8 @@ static gm_status save(gm_trainer *t, gm_error *error)
     gm_run_path(t->run->folder, "backbone.safetensors", backbone);
     const gm_checkpoint_state state = {t->epoch, t->step, gm_context_isa(t->context)};
     gm_status status = gm_checkpoint_save(t->model, t->optimizer, &t->model_options, &state, path, previous, error);
-    const gm_pixel_scale scale = gm_pixel_scale_of(t->dataset);
     if (status == GM_OK && t->step > 0)
-        status = gm_backbone_save(t->model, &t->model_options, &scale, backbone, error);
+        status = gm_backbone_save(t->model, &t->model_options, t->dataset, backbone, error);
     t->saved_step = status == GM_OK ? t->step : t->saved_step;
     return status;
 }

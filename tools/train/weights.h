@@ -5,7 +5,7 @@
  * "module.backbone.conv1.weight" is "encoder.conv1.weight". The encoder must be there whole. A projector
  * ("projector.…") or classifier ("fc.…") of the model is taken if the file has all of it in the right shapes, else it
  * keeps its values. What else a file may have without use: a classifier, a projector, Facebook's last normalisation
- * ("bn.…"), counters
+ * ("bn.…"), the scale of vectors ("input.…"), counters
  * ("….num_batches_tracked") and the state of an optimiser. */
 #ifndef GEMEL_WEIGHTS_H
 #define GEMEL_WEIGHTS_H
