@@ -1,7 +1,6 @@
 #include "formats/cifar.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "support/file.h"
 
@@ -25,19 +24,18 @@ static gm_status grow(gm_cifar *images, int64_t rows, const char *path, gm_error
     return pixels && labels ? GM_OK : gm_file_no_memory(error, path, total * (GM_CIFAR_BYTES + sizeof *labels));
 }
 
-static gm_status read_records(int descriptor, const char *path, int32_t classes, int64_t rows, gm_cifar *images,
-                              gm_error *error)
+static gm_status read_records(const gm_file *file, int32_t classes, int64_t rows, gm_cifar *images, gm_error *error)
 {
     const int64_t labels = label_bytes(classes), record = labels + GM_CIFAR_BYTES;
     uint8_t bytes[MOST_LABELS + GM_CIFAR_BYTES];
     for (int64_t i = 0; i < rows; i++) {
-        const gm_status status = gm_file_read_at(descriptor, path, i * record, bytes, (size_t)record, error);
+        const gm_status status = gm_file_read_at(file, i * record, bytes, (size_t)record, error);
         if (status != GM_OK)
             return status;
         const uint8_t label = bytes[labels - 1], *planes = bytes + labels;
         if (label >= classes)
-            return gm_error_set(error, GM_BAD_DATA, "%s: record %lld has label %u, but there are %d classes", path,
-                                (long long)i, label, classes);
+            return gm_error_set(error, GM_BAD_DATA, "%s: record %lld has label %u, but there are %d classes",
+                                file->path, (long long)i, label, classes);
         images->labels[images->rows + i] = label;
         uint8_t *pixels = images->pixels + (images->rows + i) * GM_CIFAR_BYTES;
         for (int64_t p = 0; p < PLANE; p++)
@@ -49,24 +47,23 @@ static gm_status read_records(int descriptor, const char *path, int32_t classes,
 
 gm_status gm_cifar_append(const char *path, int32_t classes, gm_cifar *images, gm_error *error)
 {
-    int descriptor;
-    int64_t size;
-    gm_status status = gm_file_open(path, &descriptor, &size, error);
+    gm_file file;
+    gm_status status = gm_file_open(path, &file, error);
     if (status != GM_OK)
         return status;
-    const int64_t record = label_bytes(classes) + GM_CIFAR_BYTES, rows = size / record;
-    if (size == 0 || size % record != 0 || rows > MOST_ROWS - images->rows)
+    const int64_t record = label_bytes(classes) + GM_CIFAR_BYTES, rows = file.size / record;
+    if (file.size == 0 || file.size % record != 0 || rows > MOST_ROWS - images->rows)
         status =
             gm_error_set(error, GM_BAD_DATA,
                          "%s: has %lld bytes, which is no whole number of CIFAR-%d's records of %lld; fetch it again",
-                         path, (long long)size, classes, (long long)record);
+                         path, (long long)file.size, classes, (long long)record);
     if (status == GM_OK)
         status = grow(images, rows, path, error);
     if (status == GM_OK)
-        status = read_records(descriptor, path, classes, rows, images, error);
+        status = read_records(&file, classes, rows, images, error);
     if (status == GM_OK)
         images->rows += rows;
-    close(descriptor);
+    gm_file_close(&file);
     return status;
 }
 

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <zlib.h>
 
@@ -11,9 +10,8 @@
 enum { GM_GZIP_INPUT = 1 << 16, GM_GZIP_FORMAT = 16 + MAX_WBITS };
 
 struct gm_gzip_reader {
-    int descriptor;
-    char *path;
-    int64_t size, position; /* of the file; how much of it is in the stream already */
+    gm_file source;
+    int64_t position;       /* how much of it is in the stream already */
     bool compressed, ended; /* ended: the compressed stream is complete and its checksum right */
     z_stream stream;
     uint8_t input[GM_GZIP_INPUT];
@@ -21,22 +19,32 @@ struct gm_gzip_reader {
 
 static bool out_of_input(const gm_gzip_reader *reader)
 {
-    return reader->stream.avail_in == 0 && reader->position == reader->size;
+    return reader->stream.avail_in == 0 && reader->position == reader->source.size;
 }
 
 static gm_status fill_input(gm_gzip_reader *reader, gm_error *error)
 {
     if (reader->stream.avail_in > 0 || out_of_input(reader))
         return GM_OK;
-    const int64_t left = reader->size - reader->position;
+    const int64_t left = reader->source.size - reader->position;
     const size_t piece = left < GM_GZIP_INPUT ? (size_t)left : (size_t)GM_GZIP_INPUT;
-    const gm_status status =
-        gm_file_read_at(reader->descriptor, reader->path, reader->position, reader->input, piece, error);
+    const gm_status status = gm_file_read_at(&reader->source, reader->position, reader->input, piece, error);
     if (status != GM_OK)
         return status;
     reader->stream.next_in = reader->input;
     reader->stream.avail_in = (uInt)piece;
     reader->position += (int64_t)piece;
+    return GM_OK;
+}
+
+static gm_status begin_stream(gm_gzip_reader *reader, gm_error *error)
+{
+    const gm_status status = fill_input(reader, error);
+    if (status != GM_OK || reader->stream.avail_in < 2 || reader->input[0] != 0x1f || reader->input[1] != 0x8b)
+        return status;
+    if (inflateInit2(&reader->stream, GM_GZIP_FORMAT) != Z_OK)
+        return gm_file_no_memory(error, reader->source.path, 1 << MAX_WBITS);
+    reader->compressed = true;
     return GM_OK;
 }
 
@@ -46,30 +54,13 @@ gm_status gm_gzip_open(const char *path, gm_gzip_reader **reader, gm_error *erro
     gm_gzip_reader *opened = calloc(1, sizeof *opened);
     if (!opened)
         return gm_file_no_memory(error, path, sizeof *opened);
-    opened->descriptor = -1;
-    gm_status status;
-    opened->path = strdup(path);
-    if (!opened->path) {
-        status = gm_file_no_memory(error, path, strlen(path));
-        goto fail;
-    }
-    status = gm_file_open(path, &opened->descriptor, &opened->size, error);
-    if (status != GM_OK)
-        goto fail;
-    status = fill_input(opened, error);
-    if (status != GM_OK)
-        goto fail;
-    if (opened->stream.avail_in >= 2 && opened->input[0] == 0x1f && opened->input[1] == 0x8b) {
-        if (inflateInit2(&opened->stream, GM_GZIP_FORMAT) != Z_OK) {
-            status = gm_file_no_memory(error, path, 1 << MAX_WBITS);
-            goto fail;
-        }
-        opened->compressed = true;
-    }
-    *reader = opened;
-    return GM_OK;
-fail:
-    gm_gzip_close(opened);
+    gm_status status = gm_file_open(path, &opened->source, error);
+    if (status == GM_OK)
+        status = begin_stream(opened, error);
+    if (status == GM_OK)
+        *reader = opened;
+    else
+        gm_gzip_close(opened);
     return status;
 }
 
@@ -79,9 +70,7 @@ void gm_gzip_close(gm_gzip_reader *reader)
         return;
     if (reader->compressed)
         inflateEnd(&reader->stream);
-    if (reader->descriptor >= 0)
-        close(reader->descriptor);
-    free(reader->path);
+    gm_file_close(&reader->source);
     free(reader);
 }
 
@@ -92,13 +81,13 @@ bool gm_gzip_compressed(const gm_gzip_reader *reader)
 
 int64_t gm_gzip_file_size(const gm_gzip_reader *reader)
 {
-    return reader->size;
+    return reader->source.size;
 }
 
 static gm_status ends_early(const gm_gzip_reader *reader, gm_error *error)
 {
-    return gm_error_set(error, GM_BAD_DATA, "%s: cut short after %lld bytes; fetch it again", reader->path,
-                        (long long)reader->size);
+    return gm_error_set(error, GM_BAD_DATA, "%s: cut short after %lld bytes; fetch it again", reader->source.path,
+                        (long long)reader->source.size);
 }
 
 /* One call of inflate on what input there is; the caller looks at avail_out and ended. */
@@ -113,9 +102,9 @@ static gm_status inflate_some(gm_gzip_reader *reader, gm_error *error)
     if (result == Z_STREAM_END)
         reader->ended = true;
     else if (result == Z_MEM_ERROR)
-        return gm_file_no_memory(error, reader->path, 1 << MAX_WBITS);
+        return gm_file_no_memory(error, reader->source.path, 1 << MAX_WBITS);
     else if (result != Z_OK)
-        return gm_error_set(error, GM_BAD_DATA, "%s: damaged gzip file (%s); fetch it again", reader->path,
+        return gm_error_set(error, GM_BAD_DATA, "%s: damaged gzip file (%s); fetch it again", reader->source.path,
                             reader->stream.msg ? reader->stream.msg : "cannot be unpacked");
     return GM_OK;
 }
@@ -150,7 +139,7 @@ gm_status gm_gzip_read(gm_gzip_reader *reader, void *bytes, size_t size, gm_erro
         while (reader->stream.avail_out > 0) {
             if (reader->ended)
                 return gm_error_set(error, GM_BAD_DATA, "%s: unpacks to %zu bytes less than its header says",
-                                    reader->path, size - piece + reader->stream.avail_out);
+                                    reader->source.path, size - piece + reader->stream.avail_out);
             const gm_status status = inflate_some(reader, error);
             if (status != GM_OK)
                 return status;
@@ -171,10 +160,11 @@ gm_status gm_gzip_finish(gm_gzip_reader *reader, gm_error *error)
         if (status != GM_OK)
             return status;
         if (reader->stream.avail_out == 0)
-            return gm_error_set(error, GM_BAD_DATA, "%s: unpacks to more bytes than its header says", reader->path);
+            return gm_error_set(error, GM_BAD_DATA, "%s: unpacks to more bytes than its header says",
+                                reader->source.path);
     }
     if (!out_of_input(reader))
-        return gm_error_set(error, GM_BAD_DATA, "%s: %lld bytes follow the end of the data", reader->path,
-                            (long long)(reader->size - reader->position + reader->stream.avail_in));
+        return gm_error_set(error, GM_BAD_DATA, "%s: %lld bytes follow the end of the data", reader->source.path,
+                            (long long)(reader->source.size - reader->position + reader->stream.avail_in));
     return GM_OK;
 }

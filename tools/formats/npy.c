@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "formats/tensor.h"
 #include "support/file.h"
@@ -23,9 +22,8 @@ static const struct npy_type number_types[] = {{"<f4", 4}, {"<f2", 2}, {"|u1", 1
 static const struct npy_type integer_types[] = {{"|u1", 1}, {"|i1", 1}, {"<i2", 2}, {"<i4", 4}, {"<i8", 8}, {NULL, 0}};
 
 struct npy_file {
-    int descriptor;
-    const char *path;
-    int64_t size, data; /* bytes of the file; offset of the array in it */
+    gm_file source;
+    int64_t data; /* offset of the array in it */
     const struct npy_type *type;
     int32_t rank;
     int64_t shape[NPY_MOST_RANK];
@@ -34,7 +32,8 @@ struct npy_file {
 
 static gm_status malformed(const struct npy_file *file, gm_error *error)
 {
-    return gm_error_set(error, GM_BAD_DATA, "%s: malformed .npy header; save it again with numpy.save", file->path);
+    return gm_error_set(error, GM_BAD_DATA, "%s: malformed .npy header; save it again with numpy.save",
+                        file->source.path);
 }
 
 /* --- the header's dictionary ----------------------------------------------------------------------------------- */
@@ -105,12 +104,13 @@ static gm_status set_type(struct npy_file *file, const char *descr, const struct
             return GM_OK;
     const char *remedy = accepted == number_types ? "float32, float16 or uint8" : "int64, int32, int16, int8 or uint8";
     if (strchr(descr, 'O'))
-        return gm_error_set(error, GM_BAD_DATA, "%s: holds objects, not numbers; save it with dtype %s", file->path,
-                            remedy);
+        return gm_error_set(error, GM_BAD_DATA, "%s: holds objects, not numbers; save it with dtype %s",
+                            file->source.path, remedy);
     if (descr[0] == '>')
-        return gm_error_set(error, GM_BAD_DATA, "%s: is big endian ('%s'); save it in little endian", file->path,
+        return gm_error_set(error, GM_BAD_DATA, "%s: is big endian ('%s'); save it in little endian", file->source.path,
                             descr);
-    return gm_error_set(error, GM_BAD_DATA, "%s: has dtype '%s'; save it with dtype %s", file->path, descr, remedy);
+    return gm_error_set(error, GM_BAD_DATA, "%s: has dtype '%s'; save it with dtype %s", file->source.path, descr,
+                        remedy);
 }
 
 static gm_status parse_dictionary(struct npy_file *file, const char *text, const struct npy_type *accepted,
@@ -128,14 +128,14 @@ static gm_status parse_dictionary(struct npy_file *file, const char *text, const
             seen = &has_descr;
             if (take(&text, "["))
                 return gm_error_set(error, GM_BAD_DATA, "%s: holds records; save its columns as one plain matrix",
-                                    file->path);
+                                    file->source.path);
             if (!take_string(&text, descr, sizeof descr))
                 return malformed(file, error);
         } else if (strcmp(key, "fortran_order") == 0) {
             seen = &has_order;
             if (take(&text, "True"))
                 return gm_error_set(error, GM_BAD_DATA, "%s: is in Fortran order; save it with numpy.ascontiguousarray",
-                                    file->path);
+                                    file->source.path);
             if (!take(&text, "False"))
                 return malformed(file, error);
         } else if (strcmp(key, "shape") == 0) {
@@ -163,28 +163,28 @@ static gm_status parse_dictionary(struct npy_file *file, const char *text, const
 static gm_status read_header(struct npy_file *file, const struct npy_type *accepted, gm_error *error)
 {
     uint8_t start[NPY_MAGIC + 6];
-    if (file->size < (int64_t)sizeof start)
-        return gm_error_set(error, GM_BAD_DATA, "%s: too short for a .npy file", file->path);
-    gm_status status = gm_file_read_at(file->descriptor, file->path, 0, start, sizeof start, error);
+    if (file->source.size < (int64_t)sizeof start)
+        return gm_error_set(error, GM_BAD_DATA, "%s: too short for a .npy file", file->source.path);
+    gm_status status = gm_file_read_at(&file->source, 0, start, sizeof start, error);
     if (status != GM_OK)
         return status;
     if (memcmp(start, magic, NPY_MAGIC) != 0)
-        return gm_error_set(error, GM_BAD_DATA, "%s: not a .npy file; save it with numpy.save", file->path);
+        return gm_error_set(error, GM_BAD_DATA, "%s: not a .npy file; save it with numpy.save", file->source.path);
     const uint8_t version = start[NPY_MAGIC];
     if (version < 1 || version > 3)
-        return gm_error_set(error, GM_BAD_DATA, "%s: .npy version %u is not known; 1, 2 and 3 are", file->path,
+        return gm_error_set(error, GM_BAD_DATA, "%s: .npy version %u is not known; 1, 2 and 3 are", file->source.path,
                             version);
     const uint8_t *length_bytes = start + NPY_MAGIC + 2;
     const int64_t prefix = version == 1 ? NPY_MAGIC + 4 : NPY_MAGIC + 6;
     int64_t length = length_bytes[0] | length_bytes[1] << 8;
     if (version > 1)
         length |= (int64_t)length_bytes[2] << 16 | (int64_t)length_bytes[3] << 24;
-    if (length > NPY_MOST_HEADER || length > file->size - prefix)
+    if (length > NPY_MOST_HEADER || length > file->source.size - prefix)
         return malformed(file, error);
     char *text = malloc((size_t)length + 1);
     if (!text)
-        return gm_file_no_memory(error, file->path, (size_t)length + 1);
-    status = gm_file_read_at(file->descriptor, file->path, prefix, text, (size_t)length, error);
+        return gm_file_no_memory(error, file->source.path, (size_t)length + 1);
+    status = gm_file_read_at(&file->source, prefix, text, (size_t)length, error);
     if (status == GM_OK) {
         text[length] = '\0';
         file->data = prefix + length;
@@ -205,25 +205,22 @@ static gm_status check_size(struct npy_file *file, gm_error *error)
             return malformed(file, error);
     if (__builtin_mul_overflow(file->count, (int64_t)file->type->size, &bytes))
         return malformed(file, error);
-    if (bytes != file->size - file->data)
+    if (bytes != file->source.size - file->data)
         return gm_error_set(error, GM_BAD_DATA, "%s: has %lld bytes of data where its header says %lld; save it again",
-                            file->path, (long long)(file->size - file->data), (long long)bytes);
+                            file->source.path, (long long)(file->source.size - file->data), (long long)bytes);
     return GM_OK;
 }
 
 static gm_status open_file(struct npy_file *file, const char *path, const struct npy_type *accepted, gm_error *error)
 {
-    *file = (struct npy_file){.descriptor = -1, .path = path};
-    gm_status status = gm_file_open(path, &file->descriptor, &file->size, error);
-    if (status != GM_OK)
-        return status;
-    status = read_header(file, accepted, error);
+    *file = (struct npy_file){.data = 0};
+    gm_status status = gm_file_open(path, &file->source, error);
+    if (status == GM_OK)
+        status = read_header(file, accepted, error);
     if (status == GM_OK)
         status = check_size(file, error);
-    if (status != GM_OK) {
-        close(file->descriptor);
-        file->descriptor = -1;
-    }
+    if (status != GM_OK)
+        gm_file_close(&file->source);
     return status;
 }
 
@@ -271,15 +268,14 @@ static gm_status read_values(const struct npy_file *file, size_t size, convert_f
     const int64_t step = NPY_PIECE / (int64_t)file->type->size;
     size_t bytes;
     if (__builtin_mul_overflow((size_t)file->count, size, &bytes))
-        return gm_error_set(error, GM_SIZE_OVERFLOW, "%s: too large", file->path);
+        return gm_error_set(error, GM_SIZE_OVERFLOW, "%s: too large", file->source.path);
     *values = malloc(bytes);
     if (!*values)
-        return gm_file_no_memory(error, file->path, bytes);
+        return gm_file_no_memory(error, file->source.path, bytes);
     for (int64_t first = 0; first < file->count; first += step) {
         const int64_t count = file->count - first < step ? file->count - first : step;
         const int64_t offset = file->data + first * (int64_t)file->type->size;
-        const gm_status status =
-            gm_file_read_at(file->descriptor, file->path, offset, piece, (size_t)count * file->type->size, error);
+        const gm_status status = gm_file_read_at(&file->source, offset, piece, (size_t)count * file->type->size, error);
         if (status != GM_OK) {
             free(*values);
             *values = NULL;
@@ -315,7 +311,7 @@ gm_status gm_npy_read_f32(const char *path, int64_t *rows, int64_t *cols, float 
     } else {
         status = read_values(&file, sizeof(float), to_floats, &converted, error);
     }
-    close(file.descriptor);
+    gm_file_close(&file.source);
     *values = converted;
     *rows = file.shape[0];
     *cols = file.shape[1];
@@ -338,7 +334,7 @@ gm_status gm_npy_read_i64(const char *path, int64_t *rows, int64_t **values, gm_
     } else {
         status = read_values(&file, sizeof(int64_t), to_integers, &converted, error);
     }
-    close(file.descriptor);
+    gm_file_close(&file.source);
     *values = converted;
     *rows = file.shape[0];
     return status;

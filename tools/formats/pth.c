@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "formats/pickle.h"
 #include "formats/pth_tensors.h"
@@ -26,9 +25,7 @@ static bool is_legacy(const uint8_t start[sizeof legacy_magic])
 }
 
 struct gm_pth {
-    char *path;
-    int descriptor;
-    int64_t size;
+    gm_file source;
     gm_zip zip; /* all zero for a legacy file */
     gm_pth_tensors tensors;
     int32_t loaded; /* the storage in `bytes`; -1: none */
@@ -37,12 +34,12 @@ struct gm_pth {
 
 static gm_status refuse(const gm_pth *file, const char *reason, gm_error *error)
 {
-    return gm_error_set(error, GM_BAD_DATA, "%s: %s", file->path, reason);
+    return gm_error_set(error, GM_BAD_DATA, "%s: %s", file->source.path, reason);
 }
 
 static gm_status refuse_storage(const gm_pth *file, const gm_pth_storage *storage, const char *reason, gm_error *error)
 {
-    return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%s': its storage '%s' %s", file->path,
+    return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%s': its storage '%s' %s", file->source.path,
                         file->tensors.entries[storage->first].tensor.name, storage->key, reason);
 }
 
@@ -102,7 +99,7 @@ static gm_status find_zip_storages(gm_pth *file, const char *folder, gm_error *e
             return refuse_storage(file, storage, "is missing", error);
         if (storage->entry->size != storage->bytes)
             return refuse_storage(file, storage, "has another size in the archive than in the pickle", error);
-        if (storage->entry->deflated && storage->bytes > 2 * file->size + unpacking_allowance)
+        if (storage->entry->deflated && storage->bytes > 2 * file->source.size + unpacking_allowance)
             return refuse_storage(file, storage, "unpacks to more than twice the file and 32 MB", error);
     }
     return GM_OK;
@@ -114,7 +111,7 @@ static gm_status read_zip(gm_pth *file, gm_error *error)
     gm_pickle pickle = {0};
     uint8_t *bytes = NULL;
     size_t used;
-    gm_status status = gm_zip_open(file->descriptor, file->path, file->size, &file->zip, error);
+    gm_status status = gm_zip_open(&file->source, &file->zip, error);
     if (status == GM_OK)
         status = find_folder(file, folder, error);
     if (status == GM_OK)
@@ -128,14 +125,14 @@ static gm_status read_zip(gm_pth *file, gm_error *error)
         return refuse(file, "its pickle is longer than 16 MB", error);
     bytes = malloc((size_t)entry->size + 1);
     if (!bytes)
-        return gm_file_no_memory(error, file->path, (size_t)entry->size);
+        return gm_file_no_memory(error, file->source.path, (size_t)entry->size);
     status = gm_zip_read(&file->zip, entry, bytes, error);
     if (status == GM_OK)
-        status = gm_pickle_parse(file->path, bytes, (size_t)entry->size, &pickle, &used, error);
+        status = gm_pickle_parse(file->source.path, bytes, (size_t)entry->size, &pickle, &used, error);
     if (status == GM_OK && (int64_t)used != entry->size)
         status = refuse(file, "something follows the end of its pickle", error);
     if (status == GM_OK)
-        status = gm_pth_list_tensors(file->path, &pickle, &file->tensors, error);
+        status = gm_pth_list_tensors(file->source.path, &pickle, &file->tensors, error);
     if (status == GM_OK)
         status = find_zip_storages(file, folder, error);
     gm_pickle_free(&pickle);
@@ -155,8 +152,8 @@ struct legacy {
 static gm_status next_pickle(const gm_pth *file, struct legacy *legacy, gm_pickle *pickle, gm_error *error)
 {
     size_t used;
-    const gm_status status =
-        gm_pickle_parse(file->path, legacy->bytes + legacy->next, legacy->size - legacy->next, pickle, &used, error);
+    const gm_status status = gm_pickle_parse(file->source.path, legacy->bytes + legacy->next,
+                                             legacy->size - legacy->next, pickle, &used, error);
     legacy->next += used;
     return status;
 }
@@ -203,16 +200,15 @@ static gm_status place_storages(gm_pth *file, const gm_pickle *keys, int64_t off
             key->kind == GM_PICKLE_TEXT ? gm_pth_find_storage(&file->tensors, key->text, key->count) : NULL;
         if (!storage || storage->offset > 0)
             return refuse(file, "lists a storage twice, or one that no tensor uses", error);
-        if (file->size - offset < (int64_t)sizeof elements)
+        if (file->source.size - offset < (int64_t)sizeof elements)
             return refuse_storage(file, storage, "lies outside the file, which may be cut short", error);
-        const gm_status status =
-            gm_file_read_at(file->descriptor, file->path, offset, &elements, sizeof elements, error);
+        const gm_status status = gm_file_read_at(&file->source, offset, &elements, sizeof elements, error);
         if (status != GM_OK)
             return status;
         offset += (int64_t)sizeof elements;
         if (elements != (uint64_t)storage->elements)
             return refuse_storage(file, storage, "has another size than its pickle says", error);
-        if (storage->bytes > file->size - offset)
+        if (storage->bytes > file->source.size - offset)
             return refuse_storage(file, storage, "lies outside the file, which may be cut short", error);
         storage->offset = offset;
         offset += storage->bytes;
@@ -220,7 +216,7 @@ static gm_status place_storages(gm_pth *file, const gm_pickle *keys, int64_t off
     for (int32_t i = 0; i < file->tensors.storage_count; i++)
         if (file->tensors.storages[i].offset == 0)
             return refuse_storage(file, &file->tensors.storages[i], "is missing", error);
-    return offset == file->size ? GM_OK : refuse(file, "something follows its last storage", error);
+    return offset == file->source.size ? GM_OK : refuse(file, "something follows its last storage", error);
 }
 
 static gm_status read_legacy_pickles(gm_pth *file, struct legacy *legacy, gm_error *error)
@@ -233,7 +229,7 @@ static gm_status read_legacy_pickles(gm_pth *file, struct legacy *legacy, gm_err
     if (status == GM_OK)
         status = next_pickle(file, legacy, &pickle, error);
     if (status == GM_OK)
-        status = gm_pth_list_tensors(file->path, &pickle, &file->tensors, error);
+        status = gm_pth_list_tensors(file->source.path, &pickle, &file->tensors, error);
     gm_pickle_free(&pickle);
     if (status == GM_OK)
         status = next_pickle(file, legacy, &pickle, error);
@@ -245,12 +241,13 @@ static gm_status read_legacy_pickles(gm_pth *file, struct legacy *legacy, gm_err
 
 static gm_status read_legacy(gm_pth *file, gm_error *error)
 {
-    const size_t size = file->size < GM_PICKLE_MOST_BYTES ? (size_t)file->size : (size_t)GM_PICKLE_MOST_BYTES;
+    const size_t size =
+        file->source.size < GM_PICKLE_MOST_BYTES ? (size_t)file->source.size : (size_t)GM_PICKLE_MOST_BYTES;
     uint8_t *bytes = malloc(size);
     if (!bytes)
-        return gm_file_no_memory(error, file->path, size);
+        return gm_file_no_memory(error, file->source.path, size);
     struct legacy legacy = {bytes, size, 0};
-    gm_status status = gm_file_read_at(file->descriptor, file->path, 0, bytes, size, error);
+    gm_status status = gm_file_read_at(&file->source, 0, bytes, size, error);
     if (status == GM_OK)
         status = read_legacy_pickles(file, &legacy, error);
     free(bytes);
@@ -262,8 +259,8 @@ static gm_status read_legacy(gm_pth *file, gm_error *error)
 static gm_status read_description(gm_pth *file, gm_error *error)
 {
     uint8_t start[sizeof legacy_magic] = {0};
-    const size_t size = file->size < (int64_t)sizeof start ? (size_t)file->size : sizeof start;
-    const gm_status status = gm_file_read_at(file->descriptor, file->path, 0, start, size, error);
+    const size_t size = file->source.size < (int64_t)sizeof start ? (size_t)file->source.size : sizeof start;
+    const gm_status status = gm_file_read_at(&file->source, 0, start, size, error);
     if (status != GM_OK)
         return status;
     if (is_legacy(start))
@@ -275,27 +272,18 @@ static gm_status read_description(gm_pth *file, gm_error *error)
 
 gm_status gm_pth_open(const char *path, gm_pth **file, gm_error *error)
 {
-    gm_status status;
     *file = NULL;
     gm_pth *opened = calloc(1, sizeof *opened);
     if (!opened)
         return gm_file_no_memory(error, path, sizeof *opened);
-    opened->descriptor = -1;
     opened->loaded = -1;
-    opened->path = strdup(path);
-    if (!opened->path) {
-        status = gm_file_no_memory(error, path, strlen(path));
-        goto fail;
-    }
-    status = gm_file_open(path, &opened->descriptor, &opened->size, error);
+    gm_status status = gm_file_open(path, &opened->source, error);
     if (status == GM_OK)
         status = read_description(opened, error);
-    if (status != GM_OK)
-        goto fail;
-    *file = opened;
-    return GM_OK;
-fail:
-    gm_pth_close(opened);
+    if (status == GM_OK)
+        *file = opened;
+    else
+        gm_pth_close(opened);
     return status;
 }
 
@@ -305,10 +293,8 @@ void gm_pth_close(gm_pth *file)
         return;
     gm_pth_tensors_free(&file->tensors);
     gm_zip_close(&file->zip);
-    if (file->descriptor >= 0)
-        close(file->descriptor);
+    gm_file_close(&file->source);
     free(file->bytes);
-    free(file->path);
     free(file);
 }
 
@@ -324,9 +310,8 @@ gm_tensor gm_pth_tensor(const gm_pth *file, int64_t index)
 
 static gm_status read_storage(const gm_pth *file, const gm_pth_storage *storage, void *bytes, gm_error *error)
 {
-    return storage->entry
-               ? gm_zip_read(&file->zip, storage->entry, bytes, error)
-               : gm_file_read_at(file->descriptor, file->path, storage->offset, bytes, (size_t)storage->bytes, error);
+    return storage->entry ? gm_zip_read(&file->zip, storage->entry, bytes, error)
+                          : gm_file_read_at(&file->source, storage->offset, bytes, (size_t)storage->bytes, error);
 }
 
 /* Into file->bytes, unless it is there already. */
@@ -339,7 +324,7 @@ static gm_status load_storage(gm_pth *file, int32_t index, gm_error *error)
     file->loaded = -1;
     file->bytes = malloc((size_t)storage->bytes + 1);
     if (!file->bytes)
-        return gm_file_no_memory(error, file->path, (size_t)storage->bytes);
+        return gm_file_no_memory(error, file->source.path, (size_t)storage->bytes);
     const gm_status status = read_storage(file, storage, file->bytes, error);
     file->loaded = status == GM_OK ? index : -1;
     return status;

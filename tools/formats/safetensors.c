@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -146,9 +145,8 @@ struct entry {
 };
 
 struct gm_safetensors {
-    char *path;
-    int descriptor;
-    int64_t size, data; /* of the file; offset of the data in it */
+    gm_file source;
+    int64_t data; /* offset of the data in it */
     json_t *header;
     const json_t *metadata; /* part of the header; NULL without */
     struct entry *entries;
@@ -157,14 +155,15 @@ struct gm_safetensors {
 
 static gm_status refuse(const gm_safetensors *file, const char *tensor, const char *reason, gm_error *error)
 {
-    return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' %s", file->path, tensor, reason);
+    return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' %s", file->source.path, tensor, reason);
 }
 
 static gm_status read_entry(const gm_safetensors *file, const char *name, const json_t *value, struct entry *entry,
                             gm_error *error)
 {
     if (!gm_text_is_plain(name, strlen(name)))
-        return gm_error_set(error, GM_BAD_DATA, "%s: has a tensor with control characters in its name", file->path);
+        return gm_error_set(error, GM_BAD_DATA, "%s: has a tensor with control characters in its name",
+                            file->source.path);
     const char *type = json_string_value(json_object_get(value, "dtype"));
     const json_t *shape = json_object_get(value, "shape"), *offsets = json_object_get(value, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
@@ -176,7 +175,7 @@ static gm_status read_entry(const gm_safetensors *file, const char *name, const 
     while (strcmp(type, gm_tensor_type_name(tensor->type)) != 0)
         if (++tensor->type == GM_TENSOR_TYPE_COUNT)
             return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' has dtype '%.20s', which cannot be read",
-                                file->path, name, type);
+                                file->source.path, name, type);
     if (json_array_size(shape) > GM_TENSOR_MOST_DIMENSIONS)
         return refuse(file, name, "has too many dimensions", error);
     tensor->dimensions = (int32_t)json_array_size(shape);
@@ -209,9 +208,9 @@ static gm_status check_contiguous(const gm_safetensors *file, gm_error *error)
             return refuse(file, file->entries[i].tensor.name, "does not begin where the one before it ends", error);
         at = file->entries[i].end;
     }
-    if (at != file->size - file->data)
-        return gm_error_set(error, GM_BAD_DATA, "%s: has %lld bytes of data where its header says %lld", file->path,
-                            (long long)(file->size - file->data), (long long)at);
+    if (at != file->source.size - file->data)
+        return gm_error_set(error, GM_BAD_DATA, "%s: has %lld bytes of data where its header says %lld",
+                            file->source.path, (long long)(file->source.size - file->data), (long long)at);
     return GM_OK;
 }
 
@@ -221,9 +220,9 @@ static gm_status read_metadata(gm_safetensors *file, const json_t *metadata, gm_
     json_t *value;
     file->metadata = metadata;
     if (!json_is_object(metadata))
-        return gm_error_set(error, GM_BAD_DATA, "%s: its metadata are not an object", file->path);
+        return gm_error_set(error, GM_BAD_DATA, "%s: its metadata are not an object", file->source.path);
     json_object_foreach((json_t *)metadata, key, value) if (!json_is_string(value)) return gm_error_set(
-        error, GM_BAD_DATA, "%s: metadata '%.200s' is not a string", file->path, key);
+        error, GM_BAD_DATA, "%s: metadata '%.200s' is not a string", file->source.path, key);
     return GM_OK;
 }
 
@@ -233,7 +232,7 @@ static gm_status read_entries(gm_safetensors *file, gm_error *error)
     json_t *value;
     file->entries = calloc(json_object_size(file->header) + 1, sizeof *file->entries);
     if (!file->entries)
-        return gm_file_no_memory(error, file->path, json_object_size(file->header) * sizeof *file->entries);
+        return gm_file_no_memory(error, file->source.path, json_object_size(file->header) * sizeof *file->entries);
     json_object_foreach(file->header, name, value)
     {
         const gm_status status = strcmp(name, metadata_key) == 0
@@ -249,32 +248,32 @@ static gm_status read_entries(gm_safetensors *file, gm_error *error)
 static gm_status read_header(gm_safetensors *file, gm_error *error)
 {
     uint64_t length;
-    if (file->size < (int64_t)sizeof length)
-        return gm_error_set(error, GM_BAD_DATA, "%s: too short for a safetensors file", file->path);
-    gm_status status = gm_file_read_at(file->descriptor, file->path, 0, &length, sizeof length, error);
+    if (file->source.size < (int64_t)sizeof length)
+        return gm_error_set(error, GM_BAD_DATA, "%s: too short for a safetensors file", file->source.path);
+    gm_status status = gm_file_read_at(&file->source, 0, &length, sizeof length, error);
     if (status != GM_OK)
         return status;
-    const int64_t left = file->size - (int64_t)sizeof length;
+    const int64_t left = file->source.size - (int64_t)sizeof length;
     if (length > (uint64_t)left)
-        return gm_error_set(error, GM_BAD_DATA, "%s: not a safetensors file, or cut short", file->path);
-    if (length > (uint64_t)most_header || (int64_t)length > (2 * file->size + memory_allowance) / PARSED_GROWTH)
-        return gm_error_set(error, GM_BAD_DATA, "%s: a header of %llu bytes is too long", file->path,
+        return gm_error_set(error, GM_BAD_DATA, "%s: not a safetensors file, or cut short", file->source.path);
+    if (length > (uint64_t)most_header || (int64_t)length > (2 * file->source.size + memory_allowance) / PARSED_GROWTH)
+        return gm_error_set(error, GM_BAD_DATA, "%s: a header of %llu bytes is too long", file->source.path,
                             (unsigned long long)length);
     file->data = (int64_t)(sizeof length + length);
     char *text = malloc(length + 1);
     if (!text)
-        return gm_file_no_memory(error, file->path, length + 1);
+        return gm_file_no_memory(error, file->source.path, length + 1);
     json_error_t where;
-    status = gm_file_read_at(file->descriptor, file->path, sizeof length, text, length, error);
+    status = gm_file_read_at(&file->source, sizeof length, text, length, error);
     if (status == GM_OK) {
         file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
         if (!file->header && !*where.text)
-            status = gm_file_no_memory(error, file->path, length);
+            status = gm_file_no_memory(error, file->source.path, length);
         else if (!file->header)
-            status =
-                gm_error_set(error, GM_BAD_DATA, "%s: header: %s at byte %d", file->path, where.text, where.position);
+            status = gm_error_set(error, GM_BAD_DATA, "%s: header: %s at byte %d", file->source.path, where.text,
+                                  where.position);
         else if (!json_is_object(file->header))
-            status = gm_error_set(error, GM_BAD_DATA, "%s: its header is not an object", file->path);
+            status = gm_error_set(error, GM_BAD_DATA, "%s: its header is not an object", file->source.path);
     }
     free(text);
     return status;
@@ -282,28 +281,19 @@ static gm_status read_header(gm_safetensors *file, gm_error *error)
 
 gm_status gm_safetensors_open(const char *path, gm_safetensors **file, gm_error *error)
 {
-    gm_status status;
     *file = NULL;
     gm_safetensors *opened = calloc(1, sizeof *opened);
     if (!opened)
         return gm_file_no_memory(error, path, sizeof *opened);
-    opened->descriptor = -1;
-    opened->path = strdup(path);
-    if (!opened->path) {
-        status = gm_file_no_memory(error, path, strlen(path));
-        goto fail;
-    }
-    status = gm_file_open(path, &opened->descriptor, &opened->size, error);
+    gm_status status = gm_file_open(path, &opened->source, error);
     if (status == GM_OK)
         status = read_header(opened, error);
     if (status == GM_OK)
         status = read_entries(opened, error);
-    if (status != GM_OK)
-        goto fail;
-    *file = opened;
-    return GM_OK;
-fail:
-    gm_safetensors_close(opened);
+    if (status == GM_OK)
+        *file = opened;
+    else
+        gm_safetensors_close(opened);
     return status;
 }
 
@@ -311,11 +301,9 @@ void gm_safetensors_close(gm_safetensors *file)
 {
     if (!file)
         return;
-    if (file->descriptor >= 0)
-        close(file->descriptor);
+    gm_file_close(&file->source);
     json_decref(file->header);
     free(file->entries);
-    free(file->path);
     free(file);
 }
 
@@ -346,9 +334,9 @@ gm_status gm_safetensors_read(const gm_safetensors *file, const gm_tensor *tenso
         char found[128], needed[128];
         gm_tensor_describe(&entry->tensor, found, sizeof found);
         gm_tensor_describe(tensor, needed, sizeof needed);
-        return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' is %s where %s is needed", file->path,
+        return gm_error_set(error, GM_BAD_DATA, "%s: tensor '%.200s' is %s where %s is needed", file->source.path,
                             tensor->name, found, needed);
     }
-    return gm_file_read_at(file->descriptor, file->path, file->data + entry->begin, tensor->data,
-                           (size_t)(entry->end - entry->begin), error);
+    return gm_file_read_at(&file->source, file->data + entry->begin, tensor->data, (size_t)(entry->end - entry->begin),
+                           error);
 }

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "formats/pth.h"
 #include "formats/safetensors.h"
@@ -18,15 +17,14 @@ struct gm_tensor_file {
  * files begin with "PK" and two numbers, or with a pickle. */
 static gm_status is_safetensors(const char *path, bool *answer, gm_error *error)
 {
-    int descriptor;
-    int64_t size;
+    gm_file file;
     char start[9] = "";
-    gm_status status = gm_file_open(path, &descriptor, &size, error);
+    gm_status status = gm_file_open(path, &file, error);
     if (status != GM_OK)
         return status;
-    const size_t length = size < (int64_t)sizeof start ? (size_t)size : sizeof start;
-    status = gm_file_read_at(descriptor, path, 0, start, length, error);
-    close(descriptor);
+    const size_t length = file.size < (int64_t)sizeof start ? (size_t)file.size : sizeof start;
+    status = gm_file_read_at(&file, 0, start, length, error);
+    gm_file_close(&file);
     *answer = start[8] == '{' && start[6] == 0 && start[7] == 0;
     if (status == GM_OK && !*answer && memcmp(start, "PK", 2) != 0 && start[0] != '\x80')
         return gm_error_set(error, GM_BAD_DATA,

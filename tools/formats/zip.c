@@ -38,19 +38,19 @@ static bool is_signature(const uint8_t *bytes, uint8_t third, uint8_t fourth)
 
 static gm_status refuse(const gm_zip *zip, const char *reason, gm_error *error)
 {
-    return gm_error_set(error, GM_BAD_DATA, "%s: %s", zip->path, reason);
+    return gm_error_set(error, GM_BAD_DATA, "%s: %s", zip->file->path, reason);
 }
 
 static gm_status refuse_entry(const gm_zip *zip, const gm_zip_entry *entry, const char *reason, gm_error *error)
 {
     char name[128];
     gm_format_text(name, sizeof name, entry->name, strlen(entry->name));
-    return gm_error_set(error, GM_BAD_DATA, "%s: entry '%s' %s", zip->path, name, reason);
+    return gm_error_set(error, GM_BAD_DATA, "%s: entry '%s' %s", zip->file->path, name, reason);
 }
 
 static gm_status read_at(const gm_zip *zip, int64_t offset, void *bytes, int64_t size, gm_error *error)
 {
-    return gm_file_read_at(zip->descriptor, zip->path, offset, bytes, (size_t)size, error);
+    return gm_file_read_at(zip->file, offset, bytes, (size_t)size, error);
 }
 
 /* --- the end of the archive ------------------------------------------------------------------------------------ */
@@ -64,18 +64,18 @@ struct directory {
 /* The last record, which ends where the file does, behind a comment. */
 static gm_status find_end(const gm_zip *zip, uint8_t end[END_SIZE], int64_t *offset, gm_error *error)
 {
-    const int64_t tail = zip->size < END_SIZE + MOST_COMMENT ? zip->size : END_SIZE + MOST_COMMENT;
+    const int64_t tail = zip->file->size < END_SIZE + MOST_COMMENT ? zip->file->size : END_SIZE + MOST_COMMENT;
     uint8_t *bytes = malloc((size_t)tail);
     if (!bytes)
-        return gm_file_no_memory(error, zip->path, (size_t)tail);
-    gm_status status = read_at(zip, zip->size - tail, bytes, tail, error);
+        return gm_file_no_memory(error, zip->file->path, (size_t)tail);
+    gm_status status = read_at(zip, zip->file->size - tail, bytes, tail, error);
     int64_t at = tail - END_SIZE;
     while (status == GM_OK && at >= 0 &&
            !(is_signature(bytes + at, 5, 6) && (int64_t)little_endian(bytes + at + 20, 2) == tail - at - END_SIZE))
         at--;
     if (status == GM_OK && at >= 0) {
         memcpy(end, bytes + at, END_SIZE);
-        *offset = zip->size - tail + at;
+        *offset = zip->file->size - tail + at;
     } else if (status == GM_OK) {
         status = refuse(zip, "cut short, or no zip archive: its directory is missing", error);
     }
@@ -114,7 +114,7 @@ static gm_status find_directory(const gm_zip *zip, struct directory *directory, 
 {
     uint8_t end[END_SIZE];
     int64_t limit = 0, behind;
-    if (zip->size < END_SIZE)
+    if (zip->file->size < END_SIZE)
         return refuse(zip, "too short for a zip archive", error);
     gm_status status = find_end(zip, end, &limit, error);
     if (status != GM_OK)
@@ -282,11 +282,11 @@ static gm_status read_entries(gm_zip *zip, const struct directory *directory, co
     return GM_OK;
 }
 
-gm_status gm_zip_open(int descriptor, const char *path, int64_t size, gm_zip *zip, gm_error *error)
+gm_status gm_zip_open(const gm_file *file, gm_zip *zip, gm_error *error)
 {
     struct directory directory = {0};
     uint8_t *bytes = NULL;
-    *zip = (gm_zip){.descriptor = descriptor, .path = path, .size = size};
+    *zip = (gm_zip){.file = file};
     gm_status status = find_directory(zip, &directory, error);
     if (status != GM_OK)
         return status;
@@ -295,7 +295,7 @@ gm_status gm_zip_open(int descriptor, const char *path, int64_t size, gm_zip *zi
     zip->names = malloc(length + 1); /* a name with its end takes less than its record */
     zip->entries = calloc(count + 1, sizeof *zip->entries);
     if (!bytes || !zip->names || !zip->entries)
-        status = gm_file_no_memory(error, path, 2 * length + count * sizeof *zip->entries);
+        status = gm_file_no_memory(error, file->path, 2 * length + count * sizeof *zip->entries);
     else
         status = read_at(zip, directory.offset, bytes, directory.size, error);
     if (status == GM_OK)
@@ -310,7 +310,7 @@ void gm_zip_close(gm_zip *zip)
 {
     free(zip->names);
     free(zip->entries);
-    *zip = (gm_zip){.descriptor = -1};
+    *zip = (gm_zip){0};
 }
 
 const gm_zip_entry *gm_zip_find(const gm_zip *zip, const char *name)
@@ -337,7 +337,7 @@ static gm_status inflate_entry(const gm_zip *zip, const gm_zip_entry *entry, uin
     int64_t read = 0, written = 0;
     int result = Z_OK;
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-        return gm_file_no_memory(error, zip->path, PIECE);
+        return gm_file_no_memory(error, zip->file->path, PIECE);
     gm_status status = GM_OK;
     while (status == GM_OK && result == Z_OK && written <= entry->size) {
         if (stream.avail_in == 0 && read < entry->used) {
@@ -359,7 +359,7 @@ static gm_status inflate_entry(const gm_zip *zip, const gm_zip_entry *entry, uin
     inflateEnd(&stream);
     if (status != GM_OK || complete)
         return status;
-    return result == Z_MEM_ERROR ? gm_file_no_memory(error, zip->path, PIECE)
+    return result == Z_MEM_ERROR ? gm_file_no_memory(error, zip->file->path, PIECE)
                                  : refuse_entry(zip, entry, "is damaged, or unpacks to another size", error);
 }
 

@@ -6,6 +6,8 @@
 
 #include <gemel/error.h>
 
+#include "support/file.h"
+
 typedef struct gm_zip_entry {
     const char *name;
     int64_t size;         /* of its contents */
@@ -15,9 +17,7 @@ typedef struct gm_zip_entry {
 } gm_zip_entry;
 
 typedef struct gm_zip {
-    int descriptor; /* the caller's, like path: both must outlive the archive */
-    const char *path;
-    int64_t size; /* of the archive */
+    const gm_file *file; /* the caller's, who keeps it open */
     char *names;
     gm_zip_entry *entries; /* sorted by name */
     int64_t count;
@@ -25,7 +25,7 @@ typedef struct gm_zip {
 
 /* Reads the directory: names, sizes, places. Errors: GM_BAD_DATA (damaged; entries that share bytes or a name, have a
  * name that leaves its folder, or use what is not supported), GM_IO_ERROR, GM_OUT_OF_MEMORY; nothing to close then. */
-gm_status gm_zip_open(int descriptor, const char *path, int64_t size, gm_zip *zip, gm_error *error);
+gm_status gm_zip_open(const gm_file *file, gm_zip *zip, gm_error *error);
 void gm_zip_close(gm_zip *zip); /* one that is all zero is allowed */
 
 /* The entry of this name; NULL where there is none. */

@@ -45,42 +45,50 @@ gm_status gm_file_no_memory(gm_error *error, const char *path, size_t bytes)
     return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory for %.1f MB", path, (double)bytes / 1e6);
 }
 
-gm_status gm_file_open(const char *path, int *descriptor, int64_t *size, gm_error *error)
+gm_status gm_file_open(const char *path, gm_file *file, gm_error *error)
 {
     struct stat about;
-    gm_status status;
-    *descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* opening a pipe must not wait for a writer */
-    if (*descriptor < 0)
+    *file = (gm_file){0};
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not wait for a writer */
+    if (descriptor < 0)
         return gm_file_error(error, path, "open", errno);
-    if (fstat(*descriptor, &about) != 0) {
+    gm_status status = GM_OK;
+    if (fstat(descriptor, &about) != 0)
         status = gm_file_error(error, path, "read", errno);
-        goto fail;
-    }
-    if (!S_ISREG(about.st_mode)) {
-        status = S_ISDIR(about.st_mode) ? gm_file_error(error, path, "read", EISDIR)
-                                        : gm_error_set(error, GM_IO_ERROR, "%s: not a regular file", path);
-        goto fail;
-    }
-    *size = about.st_size;
-    return GM_OK;
-fail:
-    close(*descriptor);
-    *descriptor = -1;
+    else if (S_ISDIR(about.st_mode))
+        status = gm_file_error(error, path, "read", EISDIR);
+    else if (!S_ISREG(about.st_mode))
+        status = gm_error_set(error, GM_IO_ERROR, "%s: not a regular file", path);
+    char *copy = status == GM_OK ? strdup(path) : NULL;
+    if (status == GM_OK && !copy)
+        status = gm_file_no_memory(error, path, strlen(path));
+    if (status == GM_OK)
+        *file = (gm_file){copy, descriptor, about.st_size};
+    else
+        close(descriptor);
     return status;
 }
 
-gm_status gm_file_read_at(int descriptor, const char *path, int64_t offset, void *bytes, size_t size, gm_error *error)
+void gm_file_close(gm_file *file)
+{
+    if (file->path)
+        close(file->descriptor);
+    free(file->path);
+    *file = (gm_file){0};
+}
+
+gm_status gm_file_read_at(const gm_file *file, int64_t offset, void *bytes, size_t size, gm_error *error)
 {
     char *next = bytes;
     while (size > 0) {
-        const ssize_t got = pread(descriptor, next, size, offset);
+        const ssize_t got = pread(file->descriptor, next, size, offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return gm_file_error(error, path, "read", errno);
+            return gm_file_error(error, file->path, "read", errno);
         if (got == 0)
-            return gm_error_set(error, GM_BAD_DATA, "%s: ends at byte %lld, %zu bytes early", path, (long long)offset,
-                                size);
+            return gm_error_set(error, GM_BAD_DATA, "%s: ends at byte %lld, %zu bytes early", file->path,
+                                (long long)offset, size);
         next += got;
         offset += got;
         size -= (size_t)got;
@@ -90,36 +98,29 @@ gm_status gm_file_read_at(int descriptor, const char *path, int64_t offset, void
 
 gm_status gm_file_read(const char *path, size_t most, char **bytes, size_t *size, gm_error *error)
 {
-    int descriptor;
-    int64_t length;
+    gm_file file;
     char *memory = NULL;
     *bytes = NULL;
     *size = 0;
-    gm_status status = gm_file_open(path, &descriptor, &length, error);
+    gm_status status = gm_file_open(path, &file, error);
     if (status != GM_OK)
         return status;
-    if ((uint64_t)length > most) {
-        status = gm_error_set(error, GM_BAD_DATA, "%s: has %lld bytes; at most %zu are expected", path,
-                              (long long)length, most);
-        goto fail;
+    const size_t length = (size_t)file.size;
+    if (length > most)
+        status = gm_error_set(error, GM_BAD_DATA, "%s: has %zu bytes; at most %zu are expected", path, length, most);
+    else if (!(memory = malloc(length + 1)))
+        status = gm_file_no_memory(error, path, length + 1);
+    else
+        status = gm_file_read_at(&file, 0, memory, length, error);
+    gm_file_close(&file);
+    if (status != GM_OK) {
+        free(memory);
+        return status;
     }
-    memory = malloc((size_t)length + 1);
-    if (!memory) {
-        status = gm_file_no_memory(error, path, (size_t)length + 1);
-        goto fail;
-    }
-    status = gm_file_read_at(descriptor, path, 0, memory, (size_t)length, error);
-    if (status != GM_OK)
-        goto fail;
-    close(descriptor);
     memory[length] = '\0';
     *bytes = memory;
-    *size = (size_t)length;
+    *size = length;
     return GM_OK;
-fail:
-    close(descriptor);
-    free(memory);
-    return status;
 }
 
 static void forget(gm_file_writer *writer)

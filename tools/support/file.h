@@ -14,11 +14,19 @@ gm_status gm_file_error(gm_error *error, const char *path, const char *action, i
 /* Fills *error with the bytes that could not be allocated for path, and returns GM_OUT_OF_MEMORY. */
 gm_status gm_file_no_memory(gm_error *error, const char *path, size_t bytes);
 
-/* Opens a regular file for reading; *size is its length. Errors: GM_IO_ERROR. */
-gm_status gm_file_open(const char *path, int *descriptor, int64_t *size, gm_error *error);
+/* A regular file that is being read. */
+typedef struct gm_file {
+    char *path; /* a copy; NULL while the file is closed */
+    int descriptor;
+    int64_t size;
+} gm_file;
+
+/* Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY; *file is closed then. */
+gm_status gm_file_open(const char *path, gm_file *file, gm_error *error);
+void gm_file_close(gm_file *file); /* one that is closed, or all zero, is allowed */
 
 /* Reads `size` bytes at `offset`; fewer there are an error: GM_BAD_DATA. Errors also: GM_IO_ERROR. */
-gm_status gm_file_read_at(int descriptor, const char *path, int64_t offset, void *bytes, size_t size, gm_error *error);
+gm_status gm_file_read_at(const gm_file *file, int64_t offset, void *bytes, size_t size, gm_error *error);
 
 /* Reads the whole of a regular file of at most `most` bytes. *bytes ends in a zero byte that *size does not count; the
  * caller frees it. Errors: GM_IO_ERROR, GM_BAD_DATA (longer), GM_OUT_OF_MEMORY. */
