@@ -19,7 +19,7 @@ struct gm_gemm_product {
 /* Threads that a product is worth: below these multiply-adds a second one saves less than waking it costs. */
 static inline int64_t gm_gemm_threads(const gm_context *context, int64_t m, int64_t n, int64_t k)
 {
-    const double least_parallel_work = 1 << 19;
+    const double least_parallel_work = 1 << 17;
     const bool serial = context->in_parallel || (double)m * (double)n * (double)k < least_parallel_work;
     return serial ? 1 : context->threads;
 }

@@ -138,10 +138,10 @@ static void near_chunk(void *arg, int64_t chunk, int worker)
                                   p->c + row * p->ldc, p->ldc, NULL);
 }
 
-/* Chunks of a few microseconds. */
+/* Chunks of a microsecond or less. */
 static int64_t near_chunks(int64_t m, int64_t n, int64_t k)
 {
-    const int64_t least_chunk_work = 1 << 18;
+    const int64_t least_chunk_work = 1 << 16;
     return m * n * k / least_chunk_work;
 }
 
