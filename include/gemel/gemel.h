@@ -6,6 +6,8 @@
 #include <gemel/barlow.h>
 #include <gemel/batchnorm.h>
 #include <gemel/bias_relu.h>
+#include <gemel/blur.h>
+#include <gemel/color.h>
 #include <gemel/column_stats.h>
 #include <gemel/context.h>
 #include <gemel/conv.h>
@@ -15,6 +17,7 @@
 #include <gemel/layernorm.h>
 #include <gemel/optimizer.h>
 #include <gemel/pool.h>
+#include <gemel/resample.h>
 #include <gemel/status.h>
 #include <gemel/version.h>
 

@@ -10,13 +10,16 @@
     X(barlow)                                                                                                          \
     X(batchnorm)                                                                                                       \
     X(bias_relu)                                                                                                       \
+    X(blur)                                                                                                            \
+    X(color)                                                                                                           \
     X(column_stats)                                                                                                    \
     X(conv)                                                                                                            \
     X(gemm)                                                                                                            \
     X(gray_view)                                                                                                       \
     X(layernorm)                                                                                                       \
     X(optimizer)                                                                                                       \
-    X(pool)
+    X(pool)                                                                                                            \
+    X(resample)
 
 #define GM_DECLARE_OPERATION(op) struct gm_##op##_kernels;
 GM_OPERATIONS(GM_DECLARE_OPERATION)
