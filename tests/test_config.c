@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "support/files.h"
 #include "support/support.h"
 
 static void set(gm_train_config *config, const char *name, const char *text)
@@ -102,10 +102,9 @@ START_TEST(json_keeps_everything)
     ck_assert_ptr_nonnull(text);
     ck_assert_ptr_nonnull(strstr(text, "\"lambd\": 0.1,"));
     ck_assert_ptr_nonnull(strstr(text, "\"crop_scale_min\": 0.3,"));
-    char path[] = "/tmp/gemel-config-XXXXXX";
-    const int file = mkstemp(path);
-    ck_assert_int_eq(write(file, text, strlen(text)), (int)strlen(text));
-    close(file);
+    const test_folder folder = test_folder_create();
+    const char *path = test_path(&folder, "config.json");
+    test_write(path, text, strlen(text));
     gm_config_init(&back);
     gm_error error = {GM_OK, ""};
     ck_assert_msg(gm_config_read(path, &back, &error) == GM_OK, "%s", error.message);
@@ -114,7 +113,7 @@ START_TEST(json_keeps_everything)
     ck_assert_str_eq(again, text);
     ck_assert(test_same_bits(&back.augmentation, &config.augmentation, sizeof config.augmentation));
     ck_assert(back.learning_rate_biases == 1.0 / 3 && back.seed == config.seed);
-    unlink(path);
+    test_folder_remove(&folder);
     free(text);
     free(again);
 }
@@ -138,18 +137,17 @@ START_TEST(bad_files_are_refused)
         {"{\"lambd\": -1}", "from 0"},
         {"", "line"},
     };
+    const test_folder folder = test_folder_create();
+    const char *path = test_path(&folder, "config.json");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char path[] = "/tmp/gemel-config-XXXXXX";
-        const int file = mkstemp(path);
-        ck_assert_int_eq(write(file, cases[i].text, strlen(cases[i].text)), (int)strlen(cases[i].text));
-        close(file);
+        test_write(path, cases[i].text, strlen(cases[i].text));
         gm_train_config config;
         gm_config_init(&config);
         gm_error error = {GM_OK, ""};
         ck_assert_int_eq(gm_config_read(path, &config, &error), GM_BAD_DATA);
         ck_assert_msg(strstr(error.message, cases[i].message) && strstr(error.message, path), "%s", error.message);
-        unlink(path);
     }
+    test_folder_remove(&folder);
     gm_train_config config;
     gm_error error = {GM_OK, ""};
     gm_config_init(&config);

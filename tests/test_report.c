@@ -4,9 +4,9 @@
 #include <spng.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "support/file.h"
+#include "support/files.h"
 #include "support/support.h"
 #include "train/report.h"
 #include "train/report_chart.h"
@@ -266,24 +266,23 @@ static void small_history(void)
     }
 }
 
-static char folder[] = "/tmp/gemel-report-XXXXXX";
+static test_folder folder;
 
 static char *write_page(const gm_report *report)
 {
-    char path[64], *page;
+    char *page;
     size_t size;
     gm_error error = {GM_OK, ""};
-    snprintf(path, sizeof path, "%s/report.html", folder);
+    const char *path = test_path(&folder, "report.html");
     ck_assert_msg(gm_report_write(report, path, &error) == GM_OK, "%s", error.message);
     ck_assert_int_eq(gm_file_read(path, 1 << 24, &page, &size, &error), GM_OK);
     ck_assert_uint_eq(strlen(page), size);
-    ck_assert_int_eq(unlink(path), 0);
     return page;
 }
 
 static void make_folder(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder = test_folder_create();
     gm_config_init(&config);
     small_history();
 }
@@ -291,8 +290,7 @@ static void make_folder(void)
 static void remove_folder(void)
 {
     gm_history_free(&history);
-    ck_assert_int_eq(rmdir(folder), 0);
-    strcpy(folder, "/tmp/gemel-report-XXXXXX");
+    test_folder_remove(&folder);
 }
 
 static int count(const char *text, const char *what)
@@ -395,10 +393,10 @@ END_TEST
 
 START_TEST(both_matrices_fit_on_one_picture)
 {
-    char path[64], *bytes;
+    char *bytes;
     size_t size;
     gm_error error;
-    snprintf(path, sizeof path, "%s/matrices.png", folder);
+    const char *path = test_path(&folder, "matrices.png");
     ck_assert_int_eq(gm_report_write_matrices(&history, path, &error), GM_OK);
     ck_assert_int_eq(gm_file_read(path, 1 << 24, &bytes, &size, &error), GM_OK);
     spng_ctx *decoder = spng_ctx_new(0);
@@ -409,7 +407,6 @@ START_TEST(both_matrices_fit_on_one_picture)
     ck_assert_uint_eq(header.height % TILES, 0);
     spng_ctx_free(decoder);
     free(bytes);
-    ck_assert_int_eq(unlink(path), 0);
 }
 END_TEST
 
