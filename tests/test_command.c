@@ -201,6 +201,11 @@ static const struct {
     {"train good.npy --batch-size=32 --checkpoint-dir=/proc/run", 0, 0, 1, "/proc/run"},
     {"train good.npy --batch-size=32 --checkpoint-dir=good.npy/run", 0, 0, 1, "good.npy/run"},
     {"train good.npy --workers=-1", 0, 0, 2, "--workers -1: expected a whole number from 0"},
+    {"train good.npy --keep=-1", 0, 0, 2, "--keep -1: expected a whole number from 0"},
+    {"train good.npy --recipe=imagenet", 0, 0, 2, "--recipe imagenet: no recipe of this name; there are: imagenet-fb"},
+    {"train good.npy --recipe=imagenet-fb", 0, 0, 2, "arch resnet50: takes images"},
+    {"train good.npy --recipe=imagenet-fb --config=far.json", 0, 0, 2, "--config and --recipe: give one of them"},
+    {"train images --recipe=imagenet-fb", 0, 0, 2, "batch-size 2048: the data set has 96"},
     {"train --resume", 0, 0, 2, "--resume takes the folder of one run"},
     {"train absent --resume", 0, 0, 3, "absent/config.json"},
     {"train good.npy --batch-size=32 --init=absent.pth", 0, 0, 3, "absent.pth"},
@@ -317,7 +322,7 @@ START_TEST(a_run_leaves_its_files)
     ck_assert_str_eq(gm_safetensors_metadata(file, "step"), "12");
     ck_assert_str_eq(gm_safetensors_metadata(file, "epoch"), "4");
     gm_safetensors_close(file);
-    ck_assert_int_eq(gm_safetensors_open("runs/good-1/checkpoint.previous.safetensors", &file, &error), GM_OK);
+    ck_assert_int_eq(gm_safetensors_open("runs/good-1/checkpoint-9.safetensors", &file, &error), GM_OK);
     ck_assert_str_eq(gm_safetensors_metadata(file, "step"), "9");
     gm_safetensors_close(file);
     ck_assert_int_eq(gemel("train good.npy " SMALL " --epochs=1 --matrix=on", output), 0);

@@ -105,7 +105,7 @@ START_TEST(a_run_starts_from_given_weights)
            "--checkpoint-dir=second",
            0, "init: 8 of 16 arrays from first/backbone.safetensors; 2 of its tensors have no use\n");
     ck_assert(same_files("first/backbone.safetensors", "second/backbone.safetensors"));
-    ck_assert_int_eq(system("grep -q '\"init\": \"first/backbone.safetensors\"' second/config.json"), 0);
+    ck_assert_int_eq(system("grep -q '\"init\": \".*/first/backbone.safetensors\"' second/config.json"), 0);
     expect("train pairs.npy " SMALL "--dry-run --init=first/backbone.safetensors", 0, "init: 8 of 16 arrays");
     expect("train pairs.npy " SMALL "--dry-run --init=first/checkpoint.safetensors", 0, "init: 16 of 16 arrays");
     expect("train pairs.npy " SMALL "--hidden-size=33 --init=first/backbone.safetensors", 3,

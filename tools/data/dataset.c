@@ -114,6 +114,14 @@ static gm_status read_dataset(struct gm_dataset_memory *memory, const char *what
                         what);
 }
 
+bool gm_dataset_is_name(const char *what)
+{
+    bool known = strcmp(what, "synthetic") == 0;
+    for (size_t i = 0; i < sizeof known_images / sizeof known_images[0]; i++)
+        known = known || strcmp(what, known_images[i].name) == 0;
+    return known;
+}
+
 gm_status gm_dataset_open(const char *what, const gm_dataset_options *options, gm_dataset **dataset, gm_error *error)
 {
     const gm_dataset_options defaults = gm_dataset_default_options();

@@ -2,6 +2,8 @@
 #ifndef GEMEL_DATASET_INTERNAL_H
 #define GEMEL_DATASET_INTERNAL_H
 
+#include <stdbool.h>
+
 #include <gemel/data.h>
 
 #include "data/texts.h"
@@ -35,6 +37,9 @@ gm_status gm_dataset_read_cifar(struct gm_dataset_memory *memory, const char *fo
  * options->skip_bad_images. */
 gm_status gm_dataset_read_folder(struct gm_dataset_memory *memory, const char *folder,
                                  const gm_dataset_options *options, gm_error *error);
+
+/* Whether gm_dataset_open() takes this as a name, whatever file has it. */
+bool gm_dataset_is_name(const char *what);
 
 /* Clusters in space: one Gaussian a class around a random centre. */
 gm_status gm_dataset_make_synthetic(struct gm_dataset_memory *memory, const gm_dataset_options *options,

@@ -1,17 +1,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "data/loader.h"
 #include "signals.h"
-#include "support/file.h"
 #include "support/parse.h"
 #include "train/evaluation.h"
 #include "train/report.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 #include "train/weights.h"
+#include "train_settings.h"
 
 static const char doc[] =
     "Train an encoder on two views of every sample, without labels, and measure what it learned."
@@ -27,11 +28,13 @@ static const char doc[] =
 enum {
     CONFIG_KEY = 0x1000,
     KEY_CONFIG = 0x100,
+    KEY_RECIPE,
     KEY_CHECKPOINT_DIR,
     KEY_OVERWRITE,
     KEY_RESUME,
     KEY_PRINT_FREQ,
     KEY_SAVE_EVERY,
+    KEY_KEEP,
     KEY_MAX_TIME,
     KEY_WORKERS,
     KEY_MATRIX,
@@ -42,14 +45,17 @@ enum {
 static const struct argp_option run_options[] = {
     {0, 0, 0, 0, "The run:", 1},
     {"config", KEY_CONFIG, "FILE", 0, "Take settings from a run's config.json; flags and DATA override it", 0},
+    {"recipe", KEY_RECIPE, "NAME", 0, "Take settings from a recipe: imagenet-fb is the published run on ImageNet", 0},
     {"checkpoint-dir", KEY_CHECKPOINT_DIR, "FOLDER", 0, "Folder of the run (default: runs/NAME-N)", 0},
     {"overwrite", KEY_OVERWRITE, 0, 0, "Replace the run that is in the folder", 0},
     {"resume", KEY_RESUME, 0, 0,
      "Go on with the run in the folder that DATA or --checkpoint-dir names; of the settings only "
-     "--epochs may change",
+     "--epochs may change, and with --checkpoint-dir the place of the data",
      0},
     {"print-freq", KEY_PRINT_FREQ, "N", 0, "Steps between two lines of stats.txt (100)", 0},
     {"save-every", KEY_SAVE_EVERY, "N", 0, "Epochs between two checkpoints (1)", 0},
+    {"keep", KEY_KEEP, "N", 0, "Earlier checkpoints that stay beside the newest, as checkpoint-STEP.safetensors (1)",
+     0},
     {"max-time", KEY_MAX_TIME, "TIME", 0, "End training after a time as 90s, 15m or 8h", 0},
     {"workers", KEY_WORKERS, "N", 0,
      "Load and augment data ahead with N threads beside those of --threads; 0: with the latter, between the steps (0)",
@@ -79,28 +85,17 @@ enum {
     SECTIONS = sizeof sections / sizeof sections[0],
 };
 
-typedef struct train_arguments {
-    gm_common_options common;
-    gm_train_config flags; /* what the command line sets */
-    const char *config, *checkpoint_dir;
-    bool overwrite, resume, dry_run, no_evaluation;
-    int64_t print_freq, save_every;
-    int64_t workers;
-    double max_time;
-    gm_matrix_mode matrix;
-} train_arguments;
-
-static void set_field(train_arguments *a, int32_t field, const char *text, struct argp_state *state)
+static void set_field(gm_train_arguments *a, int32_t field, const char *text, struct argp_state *state)
 {
     gm_error error;
     if (gm_config_set(&a->flags, field, text ? text : "yes", &error) != GM_OK) /* a switch may stand alone */
         argp_error(state, "--%s", error.message);
 }
 
-static void set_number(const char *flag, const char *text, int64_t *value, struct argp_state *state)
+static void set_number(const char *flag, const char *text, int64_t low, int64_t *value, struct argp_state *state)
 {
-    if (!gm_parse_int64(text, 1, INT64_MAX, value))
-        argp_error(state, "--%s %s: expected a whole number from 1 on", flag, text);
+    if (!gm_parse_int64(text, low, INT64_MAX, value))
+        argp_error(state, "--%s %s: expected a whole number from %lld on", flag, text, (long long)low);
 }
 
 static void set_matrix(const char *text, gm_matrix_mode *mode, struct argp_state *state)
@@ -116,7 +111,7 @@ static void set_matrix(const char *text, gm_matrix_mode *mode, struct argp_state
 
 static error_t parse_train(int key, char *argument, struct argp_state *state)
 {
-    train_arguments *a = state->input;
+    gm_train_arguments *a = state->input;
     if (key >= CONFIG_KEY && key < CONFIG_KEY + gm_config_field_count()) {
         set_field(a, key - CONFIG_KEY, argument, state);
         return 0;
@@ -128,6 +123,9 @@ static error_t parse_train(int key, char *argument, struct argp_state *state)
     case KEY_CONFIG:
         a->config = argument;
         return 0;
+    case KEY_RECIPE:
+        a->recipe = argument;
+        return 0;
     case KEY_CHECKPOINT_DIR:
         a->checkpoint_dir = argument;
         return 0;
@@ -138,10 +136,13 @@ static error_t parse_train(int key, char *argument, struct argp_state *state)
         a->resume = true;
         return 0;
     case KEY_PRINT_FREQ:
-        set_number("print-freq", argument, &a->print_freq, state);
+        set_number("print-freq", argument, 1, &a->print_freq, state);
         return 0;
     case KEY_SAVE_EVERY:
-        set_number("save-every", argument, &a->save_every, state);
+        set_number("save-every", argument, 1, &a->save_every, state);
+        return 0;
+    case KEY_KEEP:
+        set_number("keep", argument, 0, &a->keep, state);
         return 0;
     case KEY_MAX_TIME:
         if (!gm_parse_duration(argument, &a->max_time))
@@ -203,7 +204,7 @@ static void list_fields(struct argp_option *options)
     }
 }
 
-static void parse_arguments(int argc, char **argv, train_arguments *a)
+static void parse_arguments(int argc, char **argv, gm_train_arguments *a)
 {
     struct argp_option options[RUN_OPTIONS + SECTIONS + GM_CONFIG_MOST_FIELDS + 1] = {{0}};
     memcpy(options, run_options, sizeof run_options);
@@ -211,58 +212,6 @@ static void parse_arguments(int argc, char **argv, train_arguments *a)
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_train, "[DATA]", doc, children, filter_help, 0};
     argp_parse(&parser, argc, argv, 0, 0, a);
-}
-
-/* A resumed run has its settings from its own folder. */
-static gm_status collect_resumed(const train_arguments *a, const char *folder, gm_train_config *config, gm_error *error)
-{
-    const int32_t data = gm_config_find("data"), epochs = gm_config_find("epochs");
-    for (int32_t i = 0; i < gm_config_field_count(); i++)
-        if (a->flags.set[i] && i != data && i != epochs)
-            return gm_error_set(error, GM_BAD_USAGE,
-                                "--%s: a resumed run keeps its settings, all but --epochs; leave it "
-                                "out, or begin a new run with --config",
-                                gm_config_field(i)->name);
-    char path[GM_RUN_PATH + 64];
-    gm_run_path(folder, "config.json", path);
-    const gm_status status = gm_config_read(path, config, error);
-    if (status == GM_OK && a->flags.set[epochs])
-        config->epochs = a->flags.epochs;
-    return status;
-}
-
-/* Settings from --config, then the flags over them. */
-static gm_status collect_config(const train_arguments *a, gm_train_config *config, gm_error *error)
-{
-    if (a->config) {
-        const gm_status status = gm_config_read(a->config, config, error);
-        if (status != GM_OK)
-            return status;
-    }
-    gm_config_overlay(config, &a->flags);
-    if (!config->set[gm_config_find("data")])
-        return gm_error_set(error, GM_BAD_USAGE, "no data set; begin with: gemel train fashion-mnist");
-    return GM_OK;
-}
-
-/* The folder of a run to resume: DATA or --checkpoint-dir, NULL unless it is exactly one of them. */
-static const char *resumed_folder(const train_arguments *a)
-{
-    const char *data = a->flags.set[gm_config_find("data")] ? a->flags.data : NULL;
-    return !data || !a->checkpoint_dir ? (data ? data : a->checkpoint_dir) : NULL;
-}
-
-static gm_status collect(const train_arguments *a, gm_train_config *config, gm_error *error)
-{
-    gm_config_init(config);
-    if (!a->resume)
-        return collect_config(a, config, error);
-    const char *folder = resumed_folder(a);
-    if (!folder || a->config || a->overwrite)
-        return gm_error_set(error, GM_BAD_USAGE,
-                            "--resume takes the folder of one run, without --config and --overwrite: "
-                            "gemel train runs/NAME-1 --resume");
-    return collect_resumed(a, folder, config, error);
 }
 
 static gm_status open_data(gm_context *context, gm_train_config *config, gm_dataset **dataset, gm_error *error)
@@ -275,18 +224,6 @@ static gm_status open_data(gm_context *context, gm_train_config *config, gm_data
         status = gm_config_resolve(config, *dataset, error);
     if (status == GM_OK)
         status = gm_config_check_rows(config, (*dataset)->train.rows, error);
-    return status;
-}
-
-static gm_status write_config(const gm_train_config *config, const char *folder, gm_error *error)
-{
-    char path[GM_RUN_PATH + 64];
-    gm_run_path(folder, "config.json", path);
-    char *text = gm_config_json(config);
-    if (!text)
-        return gm_error_set(error, GM_BAD_USAGE, "%s: a path in the configuration is not UTF-8; rename the file", path);
-    const gm_status status = gm_file_write(path, text, strlen(text), error);
-    free(text);
     return status;
 }
 
@@ -303,13 +240,14 @@ static char *join(int argc, char **argv)
 }
 
 typedef struct train_job {
-    const train_arguments *arguments;
+    const gm_train_arguments *arguments;
     const char *command_line;
     gm_train_config config;
     gm_context *context;
     gm_dataset *dataset;
     gm_trainer *trainer;
     char folder[GM_RUN_PATH];
+    int lock; /* on the folder; -1: none */
 } train_job;
 
 /* Weights that are missing or unreadable count as bad data. */
@@ -324,14 +262,24 @@ static gm_status load_weights(const train_job *job, gm_error *error)
     return status == GM_IO_ERROR ? GM_BAD_DATA : status;
 }
 
+static gm_status say_where_data_may_be(const train_job *job, gm_error *error)
+{
+    const gm_error reason = *error;
+    return gm_error_set(error, GM_BAD_DATA,
+                        "%.700s; if the data have moved: gemel train DATA --checkpoint-dir %.200s --resume",
+                        reason.message, gm_train_resumed_folder(job->arguments));
+}
+
 /* Everything that a dry run needs, too. */
 static gm_status prepare(train_job *job, gm_error *error)
 {
-    gm_status status = collect(job->arguments, &job->config, error);
+    gm_status status = gm_train_settings(job->arguments, &job->config, error);
     if (status == GM_OK)
         status = gm_command_context(&job->arguments->common, &job->context, error);
     if (status == GM_OK)
         status = open_data(job->context, &job->config, &job->dataset, error);
+    if (status == GM_BAD_DATA && job->arguments->resume)
+        return say_where_data_may_be(job, error);
     if (status == GM_OK)
         status = gm_trainer_create(job->context, job->dataset, &job->config, &job->trainer, error);
     if (status == GM_OK && !job->arguments->resume && job->config.set[gm_config_find("init")])
@@ -339,32 +287,54 @@ static gm_status prepare(train_job *job, gm_error *error)
     return status;
 }
 
-static gm_status resume(train_job *job, gm_error *error)
+static void say_differences(const train_job *job, const gm_checkpoint_state *was)
 {
-    gm_isa wrote;
     const gm_isa own = gm_context_isa(job->context);
-    snprintf(job->folder, sizeof job->folder, "%s", resumed_folder(job->arguments));
-    const gm_status status = gm_trainer_resume(job->trainer, job->folder, &wrote, error);
-    if (status == GM_OK && wrote != GM_ISA_AUTO && wrote != own)
+    if (was->isa != GM_ISA_AUTO && was->isa != own)
         fprintf(stderr,
                 "gemel train: %s: its checkpoint was written with %s, this goes on with %s: the same training, but not "
                 "the same bits as without the stop\n",
-                job->folder, gm_isa_name(wrote), gm_isa_name(own));
-    return status;
+                job->folder, gm_isa_name(was->isa), gm_isa_name(own));
+    if (was->rows > 0 && was->rows != job->dataset->train.rows)
+        fprintf(stderr,
+                "gemel train: %s: %s has %lld training rows, but the run began with %lld: it goes on with these\n",
+                job->folder, job->config.data, (long long)job->dataset->train.rows, (long long)was->rows);
+}
+
+/* A run that was ended after its last step still has its evaluation before it. */
+static gm_status resume(train_job *job, gm_error *error)
+{
+    gm_checkpoint_state was;
+    char page[GM_RUN_PATH + 64];
+    gm_status status = gm_trainer_resume(job->trainer, job->folder, &was, error);
+    if (status != GM_OK)
+        return status;
+    gm_run_path(job->folder, "report.html", page);
+    if (gm_trainer_is_done(job->trainer) && (job->arguments->no_evaluation || !access(page, F_OK)))
+        return gm_error_set(error, GM_BAD_USAGE, "%s: all %lld epochs are done; pass --epochs with more to go on",
+                            job->folder, (long long)job->config.epochs);
+    say_differences(job, &was);
+    return GM_OK;
 }
 
 static gm_status enter_folder(train_job *job, gm_error *error)
 {
-    const train_arguments *a = job->arguments;
-    const gm_status status =
-        a->resume ? resume(job, error)
-                  : gm_run_folder_create(a->checkpoint_dir, job->dataset->name, a->overwrite, job->folder, error);
-    return status == GM_OK ? write_config(&job->config, job->folder, error) : status;
+    const gm_train_arguments *a = job->arguments;
+    gm_status status = GM_OK;
+    if (a->resume)
+        snprintf(job->folder, sizeof job->folder, "%s", gm_train_resumed_folder(a));
+    else
+        status = gm_run_folder_create(a->checkpoint_dir, job->dataset->name, a->overwrite, job->folder, error);
+    if (status == GM_OK)
+        status = gm_run_folder_lock(job->folder, &job->lock, error);
+    if (status == GM_OK && a->resume)
+        status = resume(job, error);
+    return status == GM_OK ? gm_train_write_config(&job->config, job->folder, error) : status;
 }
 
 static gm_status train(train_job *job, gm_error *error)
 {
-    const train_arguments *a = job->arguments;
+    const gm_train_arguments *a = job->arguments;
     gm_progress progress;
     gm_progress_init(&progress, a->common.quiet ? NULL : stdout, a->matrix);
     const gm_trainer_run_options options = {
@@ -372,6 +342,7 @@ static gm_status train(train_job *job, gm_error *error)
         .command_line = job->command_line,
         .print_freq = a->print_freq,
         .save_every = a->save_every,
+        .keep = a->keep,
         .max_time = a->max_time,
         .workers = (int32_t)a->workers,
         .stop = gm_signals_caught(),
@@ -409,11 +380,11 @@ static gm_status judge(train_job *job, gm_error *error)
     gm_run_path(job->folder, "report.html", page);
     gm_run_path(job->folder, "correlation.png", picture);
     gm_run_path(job->folder, "results.txt", results);
-    status = gm_report_write(&report, page, error);
-    if (status == GM_OK)
-        status = gm_report_write_matrices(report.history, picture, error);
+    status = gm_report_write_matrices(report.history, picture, error);
     if (status == GM_OK)
         status = gm_evaluation_write_results(&evaluation, job->dataset, results, error);
+    if (status == GM_OK) /* last: where there is a report, --resume has nothing left to do */
+        status = gm_report_write(&report, page, error);
     if (status != GM_OK)
         return status;
     if (!quiet)
@@ -435,7 +406,7 @@ static gm_status run(train_job *job, gm_error *error)
     }
     if (status == GM_OK)
         status = enter_folder(job, error);
-    if (status == GM_OK)
+    if (status == GM_OK && !gm_trainer_is_done(job->trainer))
         status = train(job, error);
     if (status == GM_OK && !job->arguments->no_evaluation)
         status = judge(job, error);
@@ -444,17 +415,19 @@ static gm_status run(train_job *job, gm_error *error)
 
 gm_status gm_command_train(int argc, char **argv, gm_error *error)
 {
-    train_arguments arguments = {.common = gm_common_defaults(), .print_freq = 100, .save_every = 1};
+    gm_train_arguments arguments = {.common = gm_common_defaults(), .print_freq = 100, .save_every = 1, .keep = 1};
     gm_config_init(&arguments.flags);
     char *command_line = join(argc, argv);
     if (!command_line)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the command line");
     parse_arguments(argc, argv, &arguments);
-    train_job job = {.arguments = &arguments, .command_line = command_line};
+    train_job job = {.arguments = &arguments, .command_line = command_line, .lock = -1};
     const gm_status status = run(&job, error);
     gm_trainer_destroy(job.trainer);
     gm_dataset_close(job.dataset);
     gm_context_destroy(job.context);
+    if (job.lock >= 0)
+        close(job.lock);
     free(command_line);
     return status;
 }

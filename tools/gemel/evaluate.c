@@ -110,6 +110,14 @@ static error_t parse_shared(int key, char *argument, struct argp_state *state)
 
 const struct argp gm_evaluate_argp = {shared_options, parse_shared, 0, 0, 0, 0, 0};
 
+/* A configuration has paths from the root on. */
+static bool same_place(const char *a, const char *b)
+{
+    struct stat about_a, about_b;
+    return !strcmp(a, b) || (!stat(a, &about_a) && !stat(b, &about_b) && about_a.st_dev == about_b.st_dev &&
+                             about_a.st_ino == about_b.st_ino);
+}
+
 /* Rows that the run trained on must not be tested on: on the run's own data its labels and its split apply, else
  * *config is empty. */
 static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *config, gm_error *error)
@@ -121,7 +129,7 @@ static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *con
     if (stat(path, &exists))
         return GM_OK;
     const gm_status status = gm_config_read(path, config, error);
-    if (status == GM_OK && (!config->set[gm_config_find("data")] || strcmp(config->data, a->data)))
+    if (status == GM_OK && (!config->set[gm_config_find("data")] || !same_place(config->data, a->data)))
         gm_config_init(config);
     return status;
 }

@@ -10,45 +10,55 @@
 #include "train/backbone.h"
 #include "train/weights.h"
 
-enum { OWN_ENTRIES = 4 };
+enum { OWN_ENTRIES = 5 };
 
-/* The arrays of a checkpoint: the model's, then the optimiser's. */
-static int32_t array_count(const gm_model *model, const gm_optimizer *optimizer)
+/* The arrays of a checkpoint: the model's, the optimiser's, and two pictures of the cross-correlation matrix. */
+static int32_t array_count(const gm_model *model, const gm_optimizer *optimizer, const gm_checkpoint_state *state)
 {
-    return gm_model_parameter_count(model) + gm_optimizer_state_count(optimizer);
+    return gm_model_parameter_count(model) + gm_optimizer_state_count(optimizer) + (state->tiles > 0 ? 2 : 0);
 }
 
-static gm_tensor array_tensor(const gm_model *model, const gm_optimizer *optimizer, int32_t index)
+static gm_tensor array_tensor(const gm_model *model, const gm_optimizer *optimizer, const gm_checkpoint_state *state,
+                              int32_t index)
 {
-    const int32_t parameters = gm_model_parameter_count(model);
-    const gm_parameter array =
-        index < parameters ? gm_model_parameter(model, index) : gm_optimizer_state(optimizer, index - parameters);
-    return gm_weights_tensor(&array);
+    const int32_t parameters = gm_model_parameter_count(model), states = gm_optimizer_state_count(optimizer);
+    if (index < parameters + states) {
+        const gm_parameter array =
+            index < parameters ? gm_model_parameter(model, index) : gm_optimizer_state(optimizer, index - parameters);
+        return gm_weights_tensor(&array);
+    }
+    const bool first = index == parameters + states;
+    const gm_tensor tensor = {.name = first ? "correlation.first" : "correlation.last",
+                              .type = GM_TENSOR_F32,
+                              .dimensions = 2,
+                              .shape = {state->tiles, state->tiles},
+                              .data = first ? state->first_tiles : state->last_tiles};
+    return tensor;
 }
 
 gm_status gm_checkpoint_save(const gm_model *model, const gm_optimizer *optimizer, const gm_model_options *options,
-                             const gm_checkpoint_state *state, const char *path, const char *previous, gm_error *error)
+                             const gm_checkpoint_state *state, const char *path, gm_error *error)
 {
-    const int32_t count = array_count(model, optimizer);
+    const int32_t count = array_count(model, optimizer, state);
     gm_tensor *tensors = calloc((size_t)count, sizeof *tensors);
     if (!tensors)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
     for (int32_t i = 0; i < count; i++)
-        tensors[i] = array_tensor(model, optimizer, i);
-    char epoch_text[24], step_text[24], updates_text[24];
+        tensors[i] = array_tensor(model, optimizer, state, i);
+    char epoch_text[24], step_text[24], updates_text[24], rows_text[24];
     snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)state->epoch);
     snprintf(step_text, sizeof step_text, "%lld", (long long)state->step);
     snprintf(updates_text, sizeof updates_text, "%lld", (long long)gm_optimizer_steps(optimizer));
+    snprintf(rows_text, sizeof rows_text, "%lld", (long long)state->rows);
     gm_backbone_metadata encoder;
     gm_backbone_describe(model, options, NULL, &encoder);
     gm_metadata metadata[OWN_ENTRIES + GM_BACKBONE_ENTRIES] = {{"epoch", epoch_text},
                                                                {"step", step_text},
                                                                {"optimizer_steps", updates_text},
+                                                               {"rows", rows_text},
                                                                {"isa", gm_isa_name(state->isa)}};
     memcpy(metadata + OWN_ENTRIES, encoder.entries, (size_t)encoder.count * sizeof *metadata);
-    gm_status status = gm_file_keep(path, previous, error);
-    if (status == GM_OK)
-        status = gm_safetensors_write(path, count, tensors, OWN_ENTRIES + encoder.count, metadata, error);
+    const gm_status status = gm_safetensors_write(path, count, tensors, OWN_ENTRIES + encoder.count, metadata, error);
     free(tensors);
     return status;
 }
@@ -75,11 +85,13 @@ gm_status gm_checkpoint_load(gm_model *model, gm_optimizer *optimizer, const cha
                               path);
         goto fail;
     }
+    if (!read_count(file, "rows", &state->rows))
+        state->rows = 0;
     const char *isa = gm_safetensors_metadata(file, "isa");
     if (!isa || gm_isa_from_name(isa, &state->isa) != GM_OK)
         state->isa = GM_ISA_AUTO;
-    for (int32_t i = 0; i < array_count(model, optimizer) && status == GM_OK; i++) {
-        const gm_tensor tensor = array_tensor(model, optimizer, i);
+    for (int32_t i = 0; i < array_count(model, optimizer, state) && status == GM_OK; i++) {
+        const gm_tensor tensor = array_tensor(model, optimizer, state, i);
         status = gm_safetensors_read(file, &tensor, error);
     }
     if (status == GM_OK)

@@ -329,6 +329,13 @@ static size_t value_size(const gm_field *field)
 }
 _Static_assert(sizeof(double) == sizeof(int64_t), "value_size() takes them as one");
 
+void gm_config_copy_field(gm_train_config *to, const gm_train_config *from, int32_t field)
+{
+    const size_t offset = fields[field].offset;
+    memcpy((char *)to + offset, (const char *)from + offset, value_size(&fields[field]));
+    to->set[field] = from->set[field];
+}
+
 static bool ancestor_set(const gm_train_config *config, const gm_field *field)
 {
     for (const char *parent = field->parent; parent; parent = fields[gm_config_find(parent)].parent)

@@ -90,6 +90,9 @@ gm_status gm_config_set(gm_train_config *config, int32_t field, const char *text
 /* Writes a field's value in the form that gm_config_set() takes. */
 void gm_config_get(const gm_train_config *config, int32_t field, char *text, size_t size);
 
+/* to's value of a field becomes from's. */
+void gm_config_copy_field(gm_train_config *to, const gm_train_config *from, int32_t field);
+
 /* What `top` sets replaces what `base` says. Fields of `base` that follow one set by `top` (the learning rates an
  * optimiser, the probabilities an augmentation preset …) are forgotten. */
 void gm_config_overlay(gm_train_config *base, const gm_train_config *top);
@@ -110,7 +113,7 @@ void gm_config_print_defaults(FILE *out);
 /* Reads fields from a JSON object. Errors: GM_BAD_DATA: missing file, syntax, unknown or repeated key, wrong value. */
 gm_status gm_config_read(const char *path, gm_train_config *config, gm_error *error);
 
-/* The JSON object of all set fields; free() it. NULL without memory. */
+/* The JSON object of all set fields; free() it. NULL without memory (errno is ENOMEM), or where a text is no UTF-8. */
 char *gm_config_json(const gm_train_config *config);
 
 #endif

@@ -1,6 +1,9 @@
 #include "train/run_log.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "support/file.h"
 #include "train/run_folder.h"
@@ -32,7 +35,7 @@ gm_status gm_run_log_open(gm_run_log *log, const char *folder, const char *comma
     if (status != GM_OK)
         goto fail;
     fprintf(log->stats, "%s\n", command_line);
-    if (!resume)
+    if (fseek(log->metrics, 0, SEEK_END) == 0 && ftell(log->metrics) == 0)
         fprintf(log->metrics, "epoch,steps,loss,invariance,redundancy,images_per_second,seconds,data_wait,"
                               "smallest_deviation,mean_off_diagonal,constant_columns,effective_rank\n");
     status = flush(log->stats, folder, "stats.txt", error);
@@ -43,6 +46,74 @@ gm_status gm_run_log_open(gm_run_log *log, const char *folder, const char *comma
 fail:
     gm_run_log_close(log);
     return status;
+}
+
+/* Whether a line stays. Lines of stats.txt that are no JSON are the command's. */
+static bool take_step(const char *line, int64_t step, gm_run_history *history)
+{
+    gm_history_point p = {0};
+    if (*line != '{')
+        return true;
+    const bool taken = sscanf(line,
+                              "{\"epoch\": %*d, \"step\": %lf, \"lr_weights\": %lf, \"lr_biases\": %lf, "
+                              "\"loss\": %lf, \"invariance\": %lf, \"redundancy\": %lf, \"time\"",
+                              &p.step, &p.lr_weights, &p.lr_biases, &p.loss, &p.invariance, &p.redundancy) == 6 &&
+                       p.step < (double)step;
+    if (taken)
+        gm_history_add_step(history, &p);
+    return taken;
+}
+
+static bool take_epoch(const char *line, int64_t step, gm_run_history *history)
+{
+    gm_history_epoch e = {0};
+    long long epoch, steps, constant;
+    if (!strncmp(line, "epoch,", 6))
+        return true;
+    const int read = sscanf(line, "%lld,%lld,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lld,%lf", &epoch, &steps, &e.loss,
+                            &e.invariance, &e.redundancy, &e.images_per_second, &e.seconds, &e.data_wait,
+                            &e.smallest_deviation, &e.mean_off_diagonal, &constant, &e.effective_rank);
+    if (read != 12 || steps > step)
+        return false;
+    e.epoch = epoch;
+    e.steps = steps;
+    e.constant_columns = constant;
+    gm_error error; /* a report without the early epochs is no reason to stop */
+    gm_history_add_epoch(history, &e, &error);
+    return true;
+}
+
+static gm_status restore_file(const char *folder, const char *name, int64_t step, gm_run_history *history,
+                              bool (*take)(const char *, int64_t, gm_run_history *), gm_error *error)
+{
+    enum { MOST = 1 << 30 };
+    char path[GM_RUN_PATH + 64], *text;
+    size_t size, kept = 0;
+    gm_run_path(folder, name, path);
+    if (access(path, F_OK))
+        return GM_OK;
+    gm_status status = gm_file_read(path, MOST, &text, &size, error);
+    if (status != GM_OK)
+        return status;
+    for (char *line = text, *end; (end = memchr(line, '\n', size - (size_t)(line - text))); line = end + 1) {
+        *end = '\0';
+        const bool stays = take(line, step, history);
+        *end = '\n';
+        if (stays) {
+            memmove(text + kept, line, (size_t)(end + 1 - line));
+            kept += (size_t)(end + 1 - line);
+        }
+    }
+    if (kept < size)
+        status = gm_file_write(path, text, kept, error);
+    free(text);
+    return status;
+}
+
+gm_status gm_run_log_restore(const char *folder, int64_t step, gm_run_history *history, gm_error *error)
+{
+    const gm_status status = restore_file(folder, "stats.txt", step, history, take_step, error);
+    return status == GM_OK ? restore_file(folder, "metrics.csv", step, history, take_epoch, error) : status;
 }
 
 gm_status gm_run_log_step(gm_run_log *log, int64_t epoch, const gm_history_point *step, double seconds, gm_error *error)

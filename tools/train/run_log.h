@@ -16,6 +16,11 @@ typedef struct gm_run_log {
  * Errors: GM_IO_ERROR. */
 gm_status gm_run_log_open(gm_run_log *log, const char *folder, const char *command_line, bool resume, gm_error *error);
 
+/* What a resumed run has behind it: adds the steps and epochs of both files up to `step` to the history, and removes
+ * from the files what is beyond, which the run takes anew, and lines that a crash cut short. Files that are missing are
+ * empty. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_run_log_restore(const char *folder, int64_t step, gm_run_history *history, gm_error *error);
+
 /* Losses and rates of one step; seconds: since the run began. Errors of these: GM_IO_ERROR. */
 gm_status gm_run_log_step(gm_run_log *log, int64_t epoch, const gm_history_point *step, double seconds,
                           gm_error *error);

@@ -13,6 +13,7 @@
 #include "train/evaluation.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
+#include "train/run_state.h"
 #include "train/schedule.h"
 #include "train/step.h"
 
@@ -37,7 +38,7 @@ struct gm_trainer {
     const gm_trainer_run_options *run;
     gm_loader *loader;
     gm_run_log log;
-    int64_t epoch, step, first_step, saved_step;
+    int64_t epoch, step, saved_step;
     bool stopping; /* before all epochs are done */
     double start, seconds;
     gm_history_epoch sums; /* of the present epoch */
@@ -192,26 +193,46 @@ void gm_trainer_destroy(gm_trainer *t)
     free(t);
 }
 
-gm_status gm_trainer_resume(gm_trainer *t, const char *folder, gm_isa *isa, gm_error *error)
+/* What a checkpoint says beside the arrays. */
+static gm_checkpoint_state run_state(gm_trainer *t)
 {
-    char path[GM_RUN_PATH + 64];
-    gm_checkpoint_state state;
-    gm_run_path(folder, "checkpoint.safetensors", path);
-    const gm_status status = gm_checkpoint_load(t->model, t->optimizer, path, &state, error);
+    return (gm_checkpoint_state){.epoch = t->epoch,
+                                 .step = t->step,
+                                 .isa = gm_context_isa(t->context),
+                                 .rows = t->dataset->train.rows,
+                                 .tiles = t->history.tiles,
+                                 .first_tiles = t->history.first_tiles,
+                                 .last_tiles = t->history.last_tiles};
+}
+
+static gm_run_parts run_parts(const gm_trainer *t)
+{
+    return (gm_run_parts){t->model, t->optimizer, &t->model_options, t->dataset};
+}
+
+gm_status gm_trainer_resume(gm_trainer *t, const char *folder, gm_checkpoint_state *was, gm_error *error)
+{
+    *was = run_state(t);
+    const gm_run_parts parts = run_parts(t);
+    const gm_status status = gm_run_state_load(folder, &parts, was, error);
     if (status != GM_OK)
         return status;
-    t->epoch = state.epoch;
-    t->step = state.step;
-    *isa = state.isa;
+    t->epoch = was->epoch;
+    t->step = t->saved_step = was->step;
     if (t->step / t->steps_per_epoch != t->epoch)
         return gm_error_set(error, GM_BAD_DATA,
-                            "%s: step %lld does not lie in epoch %lld of this configuration and data", path,
-                            (long long)t->step, (long long)t->epoch);
-    if (t->step >= t->steps)
-        return gm_error_set(error, GM_BAD_USAGE, "%s: all %lld epochs are done; pass --epochs with more to go on",
-                            folder, (long long)t->config->epochs);
-    t->first_step = t->saved_step = t->step;
-    return GM_OK;
+                            "%s: its step %lld does not lie in epoch %lld of this configuration and data, which has "
+                            "%lld training rows; give the data that it was trained on",
+                            folder, (long long)t->step, (long long)t->epoch, (long long)t->dataset->train.rows);
+    if (t->step > t->steps)
+        return gm_error_set(error, GM_BAD_USAGE, "%s: %lld epochs are done already; pass more with --epochs", folder,
+                            (long long)t->epoch);
+    return gm_run_log_restore(folder, t->step, &t->history, error);
+}
+
+bool gm_trainer_is_done(const gm_trainer *t)
+{
+    return t->step == t->steps;
 }
 
 gm_model *gm_trainer_model(gm_trainer *t)
@@ -308,14 +329,9 @@ static gm_status save(gm_trainer *t, gm_error *error)
             return locate_divergence(t, error);
         }
     }
-    char path[GM_RUN_PATH + 64], previous[GM_RUN_PATH + 64], backbone[GM_RUN_PATH + 64];
-    gm_run_path(t->run->folder, "checkpoint.safetensors", path);
-    gm_run_path(t->run->folder, "checkpoint.previous.safetensors", previous);
-    gm_run_path(t->run->folder, "backbone.safetensors", backbone);
-    const gm_checkpoint_state state = {t->epoch, t->step, gm_context_isa(t->context)};
-    gm_status status = gm_checkpoint_save(t->model, t->optimizer, &t->model_options, &state, path, previous, error);
-    if (status == GM_OK && t->step > 0)
-        status = gm_backbone_save(t->model, &t->model_options, t->dataset, backbone, error);
+    const gm_checkpoint_state state = run_state(t);
+    const gm_run_parts parts = run_parts(t);
+    const gm_status status = gm_run_state_save(t->run->folder, &parts, &state, t->saved_step, t->run->keep, error);
     t->saved_step = status == GM_OK ? t->step : t->saved_step;
     return status;
 }
@@ -448,7 +464,7 @@ static gm_status run_epoch(gm_trainer *t, gm_error *error)
     t->samples = 0;
     for (int64_t i = t->step % t->steps_per_epoch; i < t->steps_per_epoch; i++) {
         gm_status status = train_step(t, error);
-        if (status == GM_OK && t->step == t->first_step)
+        if (status == GM_OK && t->step == 0)
             status = correlation_tiles(t, t->history.tiles, t->history.first_tiles, error);
         if (status == GM_OK && t->step % t->run->print_freq == 0)
             status = gm_run_log_step(&t->log, t->epoch, &t->last, now() - t->start, error);
@@ -537,8 +553,10 @@ gm_status gm_trainer_run(gm_trainer *t, const gm_trainer_run_options *options, g
     if (status != GM_OK)
         gm_progress_clear(options->progress);
     if (status == GM_OK && t->stopping && *options->stop)
-        return gm_error_set(error, GM_INTERRUPTED,
-                            "stopped after step %lld; everything up to there is saved in %s; --resume goes on",
-                            (long long)t->step, options->folder);
+        return gm_error_set(
+            error, GM_INTERRUPTED,
+            "stopped after step %lld; everything up to there is saved in %s; go on with: gemel train %s "
+            "--resume",
+            (long long)t->step, options->folder, options->folder);
     return status;
 }

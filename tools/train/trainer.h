@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/progress.h"
 #include "train/run_history.h"
@@ -29,11 +30,12 @@ void gm_trainer_describe(const gm_trainer *trainer, int32_t workers, FILE *out);
  * is only good for gm_trainer_destroy() then. Errors: GM_DIVERGED, as of gm_trainer_run(). */
 gm_status gm_trainer_estimate(gm_trainer *trainer, int32_t workers, FILE *out, gm_error *error);
 
-/* Takes weights, optimiser and position from the checkpoint of a run with the same configuration; gm_trainer_run() then
- * goes on as if it had not stopped, bit for bit if *isa, the instruction set that wrote it (GM_ISA_AUTO: not known), is
- * that of the context. Only the number of epochs may differ, which changes the rates to come. Errors: GM_BAD_DATA;
- * GM_BAD_USAGE if no step is left to take. */
-gm_status gm_trainer_resume(gm_trainer *trainer, const char *folder, gm_isa *isa, gm_error *error);
+/* Takes weights, optimiser, position and history from the folder of a run with the same configuration;
+ * gm_trainer_run() then goes on as if it had not stopped, bit for bit if *was says the same instruction set and rows as
+ * the context and the data have. Only the number of epochs may differ, which changes the rates to come; after the last
+ * of them nothing is left to run. Errors: GM_BAD_DATA; GM_BAD_USAGE if the run is past the last epoch; GM_IO_ERROR. */
+gm_status gm_trainer_resume(gm_trainer *trainer, const char *folder, gm_checkpoint_state *was, gm_error *error);
+bool gm_trainer_is_done(const gm_trainer *trainer); /* all steps are taken */
 
 typedef struct gm_trainer_run_options {
     const char *folder;       /* exists; gets the logs, the checkpoint and the backbone */
@@ -41,6 +43,7 @@ typedef struct gm_trainer_run_options {
     int32_t workers;          /* threads that load data ahead; 0: between the steps, on the context's threads */
     int64_t print_freq;       /* steps between two lines of stats.txt */
     int64_t save_every;       /* epochs between two checkpoints; one more is written at the end */
+    int64_t keep;             /* earlier checkpoints that stay beside the newest */
     double max_time;          /* seconds of training after which the run ends early; 0: no limit */
     const volatile sig_atomic_t *stop; /* another value than 0 ends the run after the step */
     gm_progress *progress;

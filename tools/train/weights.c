@@ -45,7 +45,8 @@ static const char *optional_part(const char *bare_name)
 static bool may_be_unused(const char *bare_name)
 {
     static const char *const parts[] = {
-        "fc", "projector", "bn", "input", "optimizer", "optimizer_state_dict", "momentum", "exp_avg", "exp_avg_sq"};
+        "fc",       "projector", "bn",        "input", "correlation", "optimizer", "optimizer_state_dict",
+        "momentum", "exp_avg",   "exp_avg_sq"};
     static const char counter[] = "num_batches_tracked";
     size_t length = strlen(bare_name);
     const bool ends = length >= sizeof counter - 1 && strcmp(bare_name + length - (sizeof counter - 1), counter) == 0;
