@@ -43,7 +43,9 @@ gm_status gm_command_convert(int argc, char **argv, gm_error *error)
     convert_arguments a = {NULL, NULL};
     char inside[GM_BACKBONE_PATH];
     int64_t count;
-    argp_parse(&parser, argc, argv, 0, 0, &a);
+    const gm_status parsed = gm_command_parse(&parser, argc, argv, &a, error);
+    if (parsed != GM_OK)
+        return parsed;
     const gm_status status = gm_weights_convert(gm_backbone_path(a.weights, inside), a.output, &count, error);
     if (status == GM_OK)
         printf("%s: %lld tensors\n", a.output, (long long)count);

@@ -139,7 +139,9 @@ gm_status gm_command_embed(int argc, char **argv, gm_error *error)
     const struct argp_child children[] = {{&gm_data_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_embed, "DATA WEIGHTS", doc, children, 0, 0};
     embed_arguments arguments = {.inputs = gm_evaluate_defaults()};
-    argp_parse(&parser, argc, argv, 0, 0, &arguments);
+    const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
+    if (parsed != GM_OK)
+        return parsed;
     gm_evaluate_inputs inputs;
     gm_status status = gm_evaluate_open(&arguments.inputs, &inputs, error);
     if (status != GM_OK)

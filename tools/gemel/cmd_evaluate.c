@@ -60,6 +60,8 @@ gm_status gm_command_evaluate(int argc, char **argv, gm_error *error)
         {&gm_data_argp, 0, 0, 0}, {&gm_evaluate_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {linear_options, parse_evaluate, "DATA WEIGHTS", doc, children, 0, 0};
     gm_evaluate_arguments arguments = gm_evaluate_defaults();
-    argp_parse(&parser, argc, argv, 0, 0, &arguments);
+    const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
+    if (parsed != GM_OK)
+        return parsed;
     return gm_evaluate_run(&arguments, error);
 }

@@ -38,7 +38,9 @@ gm_status gm_command_info(int argc, char **argv, gm_error *error)
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {0, parse_info, "", doc, children, 0, 0};
     gm_common_options common = gm_common_defaults();
-    argp_parse(&parser, argc, argv, 0, 0, &common);
+    const gm_status parsed = gm_command_parse(&parser, argc, argv, &common, error);
+    if (parsed != GM_OK)
+        return parsed;
 
     gm_context *context;
     const gm_status status = gm_command_context(&common, &context, error);

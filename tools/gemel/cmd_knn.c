@@ -25,6 +25,8 @@ gm_status gm_command_knn(int argc, char **argv, gm_error *error)
     gm_evaluate_arguments arguments = gm_evaluate_defaults();
     arguments.options.linear = false;
     arguments.options.labels_per_class = 0;
-    argp_parse(&parser, argc, argv, 0, 0, &arguments);
+    const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
+    if (parsed != GM_OK)
+        return parsed;
     return gm_evaluate_run(&arguments, error);
 }

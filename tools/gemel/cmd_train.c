@@ -204,14 +204,14 @@ static void list_fields(struct argp_option *options)
     }
 }
 
-static void parse_arguments(int argc, char **argv, gm_train_arguments *a)
+static gm_status parse_arguments(int argc, char **argv, gm_train_arguments *a, gm_error *error)
 {
     struct argp_option options[RUN_OPTIONS + SECTIONS + GM_CONFIG_MOST_FIELDS + 1] = {{0}};
     memcpy(options, run_options, sizeof run_options);
     list_fields(options + RUN_OPTIONS);
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_train, "[DATA]", doc, children, filter_help, 0};
-    argp_parse(&parser, argc, argv, 0, 0, a);
+    return gm_command_parse(&parser, argc, argv, a, error);
 }
 
 static gm_status open_data(gm_context *context, gm_train_config *config, gm_dataset **dataset, gm_error *error)
@@ -417,12 +417,13 @@ gm_status gm_command_train(int argc, char **argv, gm_error *error)
 {
     gm_train_arguments arguments = {.common = gm_common_defaults(), .print_freq = 100, .save_every = 1, .keep = 1};
     gm_config_init(&arguments.flags);
-    char *command_line = join(argc, argv);
+    char *command_line = join(argc, argv); /* before argp changes the order */
     if (!command_line)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the command line");
-    parse_arguments(argc, argv, &arguments);
     train_job job = {.arguments = &arguments, .command_line = command_line, .lock = -1};
-    const gm_status status = run(&job, error);
+    gm_status status = parse_arguments(argc, argv, &arguments, error);
+    if (status == GM_OK)
+        status = run(&job, error);
     gm_trainer_destroy(job.trainer);
     gm_dataset_close(job.dataset);
     gm_context_destroy(job.context);

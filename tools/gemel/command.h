@@ -34,6 +34,10 @@ static inline gm_common_options gm_common_defaults(void)
     return common;
 }
 
+/* argp_parse(), which ends the process with a message where the words are wrong, but not where there is no memory.
+ * Errors: GM_OUT_OF_MEMORY. */
+gm_status gm_command_parse(const struct argp *parser, int argc, char **argv, void *input, gm_error *error);
+
 /* gm_context_create() with messages that name the flag or variable, and what may stand there. */
 gm_status gm_command_context(const gm_common_options *common, gm_context **context, gm_error *error);
 

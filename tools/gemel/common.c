@@ -54,6 +54,13 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
 
 const struct argp gm_common_argp = {common_options, parse_common, 0, 0, 0, 0, 0};
 
+gm_status gm_command_parse(const struct argp *parser, int argc, char **argv, void *input, gm_error *error)
+{
+    return argp_parse(parser, argc, argv, 0, 0, input) == 0
+               ? GM_OK
+               : gm_error_set(error, GM_OUT_OF_MEMORY, "no memory to read the command line");
+}
+
 gm_status gm_command_context(const gm_common_options *common, gm_context **context, gm_error *error)
 {
     gm_context_options options = gm_context_default_options();
