@@ -171,6 +171,34 @@ START_TEST(a_report_remembers_what_was_before)
 }
 END_TEST
 
+static int count(const char *what)
+{
+    int found = 0;
+    for (const char *at = output; (at = strstr(at, what)); at += strlen(what))
+        found++;
+    return found;
+}
+
+/* Samples on a line cannot fill a space: said once, also with --quiet. */
+START_TEST(a_collapse_is_said_once)
+{
+    enter();
+    expect(NEW "--epochs=3", 0, "");
+    ck_assert_ptr_null(strstr(output, "WARNING"));
+    put_rows("line.npy", ROWS, true);
+    expect(
+        "train line.npy --batch-size=96 --projection-dim=48 --augmentation=none --checkpoint-dir=line --no-evaluation "
+        "--epochs=3 --quiet",
+        0, "gemel train: WARNING: epoch 1: the embedding fills 1.");
+    ck_assert_int_eq(count("WARNING"), 1);
+    expect(
+        "train good.npy --batch-size=96 --arch=mlp --projection-dim=4 --learning-rate=0 --eps=1 --checkpoint-dir=dead "
+        "--no-evaluation --epochs=2 --quiet",
+        0, "WARNING: epoch 1: a feature of the embedding hardly differs between samples (smallest deviation 0.");
+    leave();
+}
+END_TEST
+
 START_TEST(two_processes_do_not_share_a_folder)
 {
     enter();
@@ -209,6 +237,7 @@ int main(void)
     tcase_add_test(tests, moved_data_are_said_and_used);
     tcase_add_test(tests, logs_go_on_at_the_checkpoint);
     tcase_add_test(tests, a_report_remembers_what_was_before);
+    tcase_add_test(tests, a_collapse_is_said_once);
     tcase_add_test(tests, two_processes_do_not_share_a_folder);
     tcase_add_test(tests, a_recipe_is_a_configuration);
     suite_add_tcase(suite, tests);

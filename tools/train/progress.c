@@ -152,3 +152,9 @@ void gm_progress_clear(const gm_progress *progress)
     fputs("\r\033[J", progress->out);
     fflush(progress->out);
 }
+
+void gm_progress_warn(const gm_progress *progress, int64_t epoch, const char *text)
+{
+    gm_progress_clear(progress);
+    fprintf(stderr, "gemel train: WARNING: epoch %lld: %s\n", (long long)epoch + 1, text);
+}

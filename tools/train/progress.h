@@ -51,6 +51,11 @@ void gm_progress_draw(gm_progress *progress, const gm_progress_state *state, dou
  * line a second, and the live picture stays behind the last one. */
 void gm_progress_epoch(gm_progress *progress, const gm_progress_state *state, bool last, double now);
 
+enum { GM_PROGRESS_WARNING = 512 };
+
+/* Says something on standard error, above the live picture, also where the progress is silent. epoch: from 0. */
+void gm_progress_warn(const gm_progress *progress, int64_t epoch, const char *text);
+
 /* Clears the live picture from the screen, so that a message can follow. */
 void gm_progress_clear(const gm_progress *progress);
 

@@ -1,6 +1,5 @@
 #include "train/trainer.h"
 
-#include <gemel/column_stats.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 #include "support/parse.h"
 #include "train/backbone.h"
 #include "train/checkpoint.h"
-#include "train/effective_rank.h"
+#include "train/collapse.h"
 #include "train/evaluation.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
@@ -40,6 +39,7 @@ struct gm_trainer {
     gm_run_log log;
     int64_t epoch, step, saved_step;
     bool stopping; /* before all epochs are done */
+    bool warned;   /* of a collapse */
     double start, seconds;
     gm_history_epoch sums; /* of the present epoch */
     int64_t samples;       /* likewise */
@@ -107,14 +107,11 @@ static gm_status create_model(gm_trainer *t, gm_error *error)
 /* Of what is computed of the embeddings beside the loss. */
 static size_t workspace_needed(const gm_trainer *t, int64_t rows)
 {
-    const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
     const size_t tiles =
         gm_cross_correlation_tiles_f32_workspace(t->context, rows, t->width, min_i64(t->width, GM_HISTORY_MOST_TILES));
     const size_t live =
         gm_cross_correlation_tiles_f32_workspace(t->context, rows, t->width, min_i64(t->width, LIVE_TILES));
-    const size_t statistics = gm_column_stats_f32_workspace(t->context, VIEWS * rows, t->width, &by_view);
-    const size_t rank = gm_effective_rank_workspace(t->context, rows, t->width);
-    return max_size(max_size(tiles, live), max_size(statistics, rank));
+    return max_size(max_size(tiles, live), gm_collapse_workspace(t->context, rows, t->width));
 }
 
 /* Of a run that ends after step `last`. */
@@ -479,29 +476,24 @@ static gm_status run_epoch(gm_trainer *t, gm_error *error)
     return GM_OK;
 }
 
-/* The smallest deviation of a column says whether features die, the off-diagonal mean whether they copy each other, the
- * effective rank both for all of them together. The gradients are no longer needed and lend their memory. */
+/* The gradients are no longer needed and lend their memory. */
 static gm_status watch_for_collapse(gm_trainer *t, gm_history_epoch *epoch, gm_error *error)
 {
-    const gm_column_stats_options by_view = {sizeof by_view, VIEWS, false};
     const int64_t rows = t->stepper.rows;
-    const float *z = gm_step_embedding(&t->stepper, 0);
-    float *variance = t->statistics + VIEWS * t->width;
-    gm_status status =
-        gm_column_stats_f32(t->context, VIEWS * rows, t->width, z, t->width, &by_view, t->statistics, variance);
+    gm_status status = gm_collapse_measure(t->context, rows, t->width, gm_step_embedding(&t->stepper, 0), t->statistics,
+                                           t->stepper.dz, epoch, error);
+    if (status == GM_OK)
+        status = correlation_tiles(t, t->history.tiles, t->history.last_tiles, error);
     if (status != GM_OK)
-        return internal(status, "column statistics", error);
-    float smallest = variance[0];
-    for (int64_t j = 1; j < VIEWS * t->width; j++)
-        smallest = fminf(smallest, variance[j]);
-    epoch->smallest_deviation = sqrt(smallest);
-    status = gm_effective_rank(t->context, rows, t->width, z, t->statistics, t->stepper.dz, &epoch->effective_rank);
-    if (status != GM_OK)
-        return internal(status, "effective rank", error);
-    status = correlation_tiles(t, t->history.tiles, t->history.last_tiles, error);
-    double diagonal;
+        return status;
+    double diagonal, eps = t->config->normalization == GM_BARLOW_BATCHNORM ? t->config->eps : 0;
+    char sign[GM_PROGRESS_WARNING];
     gm_matrix_means(t->history.last_tiles, t->history.tiles, &diagonal, &epoch->mean_off_diagonal);
-    return status;
+    if (!t->warned && gm_collapse_sign(epoch, rows, t->width, eps, sign, sizeof sign)) {
+        gm_progress_warn(t->run->progress, epoch->epoch, sign);
+        t->warned = true;
+    }
+    return GM_OK;
 }
 
 static gm_status finish_epoch(gm_trainer *t, gm_error *error)
