@@ -232,6 +232,8 @@ static gm_evaluation small_evaluation(void)
     for (int q = 0; q < 3; q++)
         for (int i = 0; i < 2; i++)
             evaluation.neighbours.index[q][i] = q + 4 * i;
+    evaluation.projection =
+        (gm_projection){.points = 3, .row = {0, 1, 2}, .at = {{-2, 1}, {0, 0.5f}, {2, -1}}, .shares = {0.5, 0.25}};
     return evaluation;
 }
 
@@ -343,11 +345,15 @@ START_TEST(a_whole_report_is_well_formed)
     ck_assert_ptr_null(strstr(page, "<script"));
     ck_assert_ptr_null(strstr(page, "http"));
     ck_assert_ptr_null(strstr(page, "nan"));
-    ck_assert_int_eq(count(page, "&lt;script&gt;"), 1); /* the first class */
+    ck_assert_int_eq(count(page, "&lt;script&gt;"), 2); /* the first class, on the sheet and on the map */
+    ck_assert_ptr_nonnull(strstr(page, "3 test samples along the two directions in which their features differ most, "
+                                       "which hold 50 % and 25 % of the variance"));
+    ck_assert_ptr_nonnull(strstr(page, "M14 150h0"));
+    ck_assert_ptr_nonnull(strstr(page, "M806 546h0"));
     ck_assert_ptr_nonnull(strstr(page, "87.31 %"));
     ck_assert_ptr_nonnull(strstr(page, "+3.31"));
     ck_assert_ptr_nonnull(strstr(page, "−4.88"));
-    ck_assert_int_eq(count(page, "<svg"), 6);
+    ck_assert_int_eq(count(page, "<svg"), 7);
     uint32_t sizes[4][2];
     ck_assert_int_eq(decode_pictures(page, sizes, 4), 3);
     ck_assert(sizes[0][0] == TILES && sizes[0][1] == TILES && sizes[1][0] == TILES && sizes[1][1] == TILES);
@@ -368,7 +374,7 @@ START_TEST(parts_without_data_are_left_out)
         {.name = "a", .config = &config, .dataset = &dataset, .history = &history, .evaluation = &evaluation},
         {.name = "b", .config = &config, .dataset = &dataset, .history = &empty, .evaluation = NULL},
     };
-    static const int charts[] = {5, 0}, pictures[] = {2, 0};
+    static const int charts[] = {6, 0}, pictures[] = {2, 0};
     for (int i = 0; i < 2; i++) {
         char *page = write_page(&reports[i]);
         uint32_t sizes[4][2];

@@ -22,6 +22,7 @@ typedef enum gm_random_operation {
     GM_RANDOM_SYNTHETIC,
     GM_RANDOM_PROBE,
     GM_RANDOM_GRAY,
+    GM_RANDOM_PROJECTION,
 } gm_random_operation;
 
 /* A stream: key and counter (seed, epoch, sample, view, operation), and how much of it was drawn. */

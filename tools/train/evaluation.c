@@ -182,6 +182,9 @@ static gm_status evaluate_model(gm_context *context, const gm_dataset *dataset, 
         status = model_features(context, dataset, &dataset->test, model, &test, error);
     if (status == GM_OK)
         status = find_neighbours(context, dataset, &train, with_test ? &test : NULL, &evaluation->neighbours, error);
+    if (status == GM_OK)
+        status = gm_project(context, with_test ? &test : &train, &evaluation->projection, error);
+    evaluation->projection.of_training = !with_test;
     if (status == GM_OK && evaluation->measured)
         status = measure(context, &train, &test, dataset->classes, &evaluation->options, &evaluation->model, error);
     free((void *)train.x);

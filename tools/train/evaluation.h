@@ -10,6 +10,7 @@
 
 #include "train/knn.h"
 #include "train/linear_probe.h"
+#include "train/projection.h"
 
 typedef struct gm_evaluation_options {
     gm_knn_options knn;
@@ -43,10 +44,11 @@ typedef struct gm_neighbours {
 
 typedef struct gm_evaluation {
     gm_evaluation_options options;
-    bool measured; /* false without labels or without a test split: then only the neighbours are known */
+    bool measured; /* false without labels or without a test split: then only neighbours and projection are known */
     gm_accuracies model, raw;
     int64_t feature_size;
     gm_neighbours neighbours;
+    gm_projection projection; /* of the model's features of the test samples, or of the training samples without them */
     double seconds;
 } gm_evaluation;
 

@@ -10,6 +10,7 @@
 #include "support/parse.h"
 #include "train/report_chart.h"
 #include "train/report_html.h"
+#include "train/report_map.h"
 #include "train/report_picture.h"
 #include "train/report_style.h"
 
@@ -423,6 +424,8 @@ static gm_status write_page(FILE *out, const gm_report *report, gm_error *error)
         status = write_neighbours(out, report, error);
     if (status != GM_OK)
         return status;
+    if (report->evaluation)
+        gm_report_map_write(out, report->dataset, &report->evaluation->projection);
     write_settings(out, report->config);
     fputs("</main>\n</body>\n</html>\n", out);
     return GM_OK;

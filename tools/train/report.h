@@ -17,7 +17,8 @@ typedef struct gm_report {
 } gm_report;
 
 /* Charts of the loss terms, the learning rate, the speed and the collapse monitor; the cross-correlation matrix at the
- * first step and at the last; images with their nearest neighbours; accuracies beside their baselines; configuration.
+ * first step and at the last; images with their nearest neighbours; the features in the plane;
+ * accuracies beside their baselines; configuration.
  * Parts without data are left out. The file is replaced atomically. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
 gm_status gm_report_write(const gm_report *report, const char *path, gm_error *error);
 

@@ -55,6 +55,7 @@ const char gm_report_style[] =
     ".scale{height:10px;margin-top:14px;border-radius:5px;border:1px solid var(--line);max-width:420px}\n"
     ".ends{display:flex;justify-content:space-between;max-width:420px}\n"
     ".sheet{max-width:820px;margin:0 auto}.sheet image{image-rendering:pixelated}\n"
+    ".map path{fill:none;stroke-width:5;stroke-linecap:round;stroke-opacity:.75}\n"
     ".settings{columns:3 250px;column-gap:32px;margin:0}\n"
     ".settings div{display:flex;justify-content:space-between;gap:12px;padding:4px 0;border-bottom:1px solid "
     "var(--line);break-inside:avoid}\n"
