@@ -219,6 +219,7 @@ START_TEST(a_recipe_is_a_configuration)
     enter();
     expect(
         "train good.npy --recipe=imagenet-fb --arch=mlp --batch-size=32 --projector=32-16 --hidden-size=8 --epochs=20 "
+        "--augmentation=vectors "
         "--max-time=0.01s --checkpoint-dir=run --no-evaluation --quiet",
         0, "");
     shell("grep -q '\"optimizer\": \"lars\"' run/config.json && grep -q '\"learning_rate_biases\": 0.0048' "
