@@ -11,6 +11,7 @@
 #include "train/report.h"
 #include "train/report_chart.h"
 #include "train/report_html.h"
+#include "train/report_picture.h"
 
 /* Checks a text as XML would be: elements nest, attributes are quoted, & begins an entity. Returns what is wrong, or
  * NULL. */
@@ -416,6 +417,54 @@ START_TEST(both_matrices_fit_on_one_picture)
 }
 END_TEST
 
+/* Of colour images each is drawn in its colours, one from a file smaller than the network sees it. */
+START_TEST(neighbours_in_colour)
+{
+    enum { SIDE = 4, BYTES = 3 * SIDE * SIDE };
+    static const uint8_t colours[2][3] = {{200, 30, 90}, {10, 220, 40}};
+    uint8_t rgb[2 * BYTES];
+    for (int i = 0; i < 2 * BYTES; i++)
+        rgb[i] = colours[i / BYTES][i % 3];
+    const int32_t classes[] = {0, 1};
+    const gm_dataset dataset = {.kind = GM_DATA_COLOR_IMAGES,
+                                .dim = BYTES,
+                                .height = SIDE,
+                                .width = SIDE,
+                                .channels = 3,
+                                .train = {.rows = 2, .pixels = rgb, .labels = classes}};
+    const gm_neighbours neighbours = {.queries = 1, .k = 1, .of_training = true, .query = {1}, .index = {{0}}};
+    const gm_sheet_layout layout = gm_sheet_layout_of(&dataset, &neighbours);
+    gm_picture picture;
+    gm_error error;
+    ck_assert_int_eq(gm_picture_of_neighbours(&dataset, &neighbours, &picture, &error), GM_OK);
+    for (int column = 0; column < 2; column++)
+        for (int i = 0; i < SIDE * SIDE; i++) {
+            const int x = gm_sheet_x(&layout, column) + i % SIDE, y = gm_sheet_y(&layout, 0) + i / SIDE;
+            const uint8_t *pixel = picture.pixels + 4 * (y * picture.width + x);
+            ck_assert_mem_eq(pixel, colours[1 - column], 3);
+            ck_assert_uint_eq(pixel[3], 255);
+        }
+    gm_picture_free(&picture);
+
+    static const char *const paths[] = {TEST_DATA "/images/rgb8.png", TEST_DATA "/images/absent.png"};
+    gm_dataset files = dataset;
+    files.height = files.width = 224;
+    files.train = (gm_split){.rows = 2, .paths = paths};
+    gm_neighbours itself = neighbours;
+    itself.query[0] = 0;
+    const gm_sheet_layout small = gm_sheet_layout_of(&files, &itself);
+    ck_assert_int_eq(small.image_width, 64);
+    ck_assert_int_eq(gm_picture_of_neighbours(&files, &itself, &picture, &error), GM_OK);
+    const uint8_t *query = picture.pixels + 4 * (gm_sheet_y(&small, 0) * picture.width + gm_sheet_x(&small, 0));
+    const uint8_t *nearest = picture.pixels + 4 * (gm_sheet_y(&small, 0) * picture.width + gm_sheet_x(&small, 1));
+    ck_assert_mem_eq(query, nearest, 4 * 64);
+    gm_picture_free(&picture);
+    ck_assert_int_eq(gm_picture_of_neighbours(&files, &neighbours, &picture, &error), GM_BAD_DATA);
+    ck_assert_ptr_nonnull(strstr(error.message, "absent.png"));
+    gm_picture_free(&picture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("report");
@@ -429,6 +478,7 @@ int main(void)
     tcase_add_test(pages, parts_without_data_are_left_out);
     tcase_add_test(pages, failures_to_write_name_the_file);
     tcase_add_test(pages, both_matrices_fit_on_one_picture);
+    tcase_add_test(pages, neighbours_in_colour);
     suite_add_tcase(suite, pieces);
     suite_add_tcase(suite, pages);
     return test_run(suite);

@@ -370,7 +370,7 @@ static void write_sheet_label(FILE *out, const gm_report *report, int32_t q, dou
 static gm_status write_neighbours(FILE *out, const gm_report *report, gm_error *error)
 {
     const gm_evaluation *e = report->evaluation;
-    if (!e || report->dataset->kind != GM_DATA_GRAY_IMAGES || !e->neighbours.queries || !e->neighbours.k)
+    if (!e || report->dataset->kind == GM_DATA_VECTORS || !e->neighbours.queries || !e->neighbours.k)
         return GM_OK;
     const gm_sheet_layout layout = gm_sheet_layout_of(report->dataset, &e->neighbours);
     const double labels = 1.6 * layout.cell_width, size = 0.22 * layout.cell_height;
@@ -384,7 +384,7 @@ static gm_status write_neighbours(FILE *out, const gm_report *report, gm_error *
         labels + layout.width, layout.height);
     for (int32_t q = 0; q < e->neighbours.queries; q++)
         write_sheet_label(out, report, q, labels - 0.15 * layout.cell_width,
-                          gm_sheet_y(&layout, q) + 0.5 * (double)report->dataset->height + 0.35 * size, size);
+                          gm_sheet_y(&layout, q) + 0.5 * layout.image_height + 0.35 * size, size);
     fprintf(out, "<image x=\"%.1f\" y=\"0\" width=\"%d\" height=\"%d\" href=\"", labels, layout.width, layout.height);
     gm_picture picture;
     gm_status status = gm_picture_of_neighbours(report->dataset, &e->neighbours, &picture, error);

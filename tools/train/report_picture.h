@@ -18,6 +18,7 @@ gm_status gm_picture_of_matrix(const float *values, int64_t tiles, float unit, g
 typedef struct gm_sheet_layout {
     int32_t width, height; /* of the sheet */
     int32_t cell_width, cell_height;
+    int32_t image_width, image_height; /* of one image, which files are made smaller for */
 } gm_sheet_layout;
 
 gm_sheet_layout gm_sheet_layout_of(const gm_dataset *dataset, const gm_neighbours *neighbours);
