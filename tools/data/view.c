@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "data/augmentation.h"
+#include "data/color_view.h"
 #include "data/dataset.h"
-#include "data/plain.h"
 
 /* Samples of one call of the image kernel: their drawn views take 20 KB of stack. Rows of one chunk of vectors, and
  * views that are drawn in one chunk. None of these changes a number. */
@@ -109,10 +109,7 @@ gm_status gm_views_make(const struct gm_view_request *request, gm_context *conte
     struct view_job job = {.request = request};
     gm_status status = check_request(request, context);
     if (status == GM_OK && request->dataset->kind == GM_DATA_COLOR_IMAGES)
-        return request->augmentation
-                   ? gm_error_set(error, GM_BAD_USAGE, "%s: no views of colour images", request->dataset->name)
-                   : gm_color_plain_f32(request->dataset, request->split, context, request->rows, request->count,
-                                        request->y, request->ldy, error);
+        return gm_color_views_make(request, context, error);
     for (int32_t v = 0; v < request->views && status == GM_OK; v++) {
         job.view = request->first_view + v;
         if (request->dataset->kind == GM_DATA_GRAY_IMAGES)
