@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pairs Gemel with what a user would run instead; builds a release with the benchmarks in build-bench/ first. README.md beside
-# tells how to read it. Usage: bench/compare.sh gemm|barlow|normalization|conv|resnet|train-mlp [--quick] [--only REGEX] [--threads N]
+# tells how to read it. Usage: bench/compare.sh gemm|barlow|normalization|conv|resnet|inference|train-mlp|train-conv|augment|parity [--quick] [--only REGEX] [--threads N]
 # [--against BUILD] [--csv FILE] [--plot FILE.svg]
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)

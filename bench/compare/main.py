@@ -9,7 +9,7 @@ import plot
 import report
 from measure import Selection
 
-AREAS = ("gemm", "barlow", "normalization", "conv", "resnet", "inference", "train-mlp", "train-conv", "parity")
+AREAS = ("gemm", "barlow", "normalization", "conv", "resnet", "inference", "train-mlp", "train-conv", "augment", "parity")
 
 
 def parse():
