@@ -128,6 +128,7 @@ START_TEST(layouts)
         ck_assert_str_eq(text, cases[i].train);
         describe(&folder, dataset, &dataset->test, text, sizeof text);
         ck_assert_str_eq(text, cases[i].test);
+        ck_assert_int_eq(dataset->test.labels != NULL, cases[i].classes > 0 && *cases[i].test);
         gm_dataset_close(dataset);
         test_folder_remove(&folder);
     }
@@ -351,6 +352,116 @@ START_TEST(unreadable_and_endless_folders)
 }
 END_TEST
 
+enum { SIZE = 32, MIDDLE = 3 * SIZE * SIZE };
+
+static int64_t row_of(const gm_dataset *dataset, const char *name)
+{
+    for (int64_t i = 0; i < dataset->train.rows; i++)
+        if (!strcmp(strrchr(dataset->train.paths[i], '/') + 1, name))
+            return i;
+    ck_abort_msg("no %s", name);
+}
+
+/* Bit for bit what torchvision's Resize, CenterCrop, ToTensor and Normalize make of them. */
+START_TEST(plain_samples_are_the_middle)
+{
+    static const char *const names[] = {"wide", "tall", "line"};
+    static const float mean[] = {0.485f, 0.456f, 0.406f}, std[] = {0.229f, 0.224f, 0.225f};
+    gm_dataset_options options = gm_dataset_default_options();
+    options.image_size = SIZE;
+    gm_error error;
+    gm_dataset *dataset;
+    test_expect(gm_dataset_open(TEST_DATA "/images", &options, &dataset, &error), &error, GM_OK, "");
+    const int64_t all = dataset->train.rows;
+    float *x = malloc((size_t)(all * MIDDLE) * sizeof *x), *y = malloc((size_t)(all * MIDDLE) * sizeof *y);
+    for (int isa = GM_ISA_SCALAR; isa < GM_ISA_COUNT; isa++) {
+        if (!gm_isa_available((gm_isa)isa))
+            continue;
+        for (int threads = 1; threads <= 3; threads++) {
+            gm_context *context = test_context((gm_isa)isa, threads);
+            test_fill_nan(y, all * MIDDLE);
+            test_expect(gm_dataset_plain_f32(dataset, &dataset->train, context, NULL, all, y, MIDDLE, &error), &error,
+                        GM_OK, "");
+            if (isa == GM_ISA_SCALAR && threads == 1)
+                memcpy(x, y, (size_t)(all * MIDDLE) * sizeof *x);
+            ck_assert(test_same_bits(x, y, (size_t)(all * MIDDLE) * sizeof *x));
+            gm_context_destroy(context);
+        }
+    }
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        char path[512];
+        uint8_t expected[MIDDLE];
+        snprintf(path, sizeof path, "%s/images/%s.middle", TEST_DATA, names[n]);
+        FILE *file = fopen(path, "rb");
+        ck_assert(file && fread(expected, 1, MIDDLE, file) == MIDDLE);
+        fclose(file);
+        snprintf(path, sizeof path, "%s.png", names[n]);
+        const float *plain = x + row_of(dataset, path) * MIDDLE;
+        int wrong = 0;
+        for (int i = 0; i < MIDDLE; i++)
+            wrong += plain[i] != ((float)expected[i] / 255.0f - mean[i % 3]) / std[i % 3];
+        ck_assert_msg(wrong == 0, "%s: %d of %d numbers", names[n], wrong, MIDDLE);
+    }
+    free(x);
+    free(y);
+    gm_dataset_close(dataset);
+}
+END_TEST
+
+/* Of several bad files the first one of the rows is reported, whichever thread meets it when. */
+START_TEST(a_bad_file_ends_a_batch)
+{
+    const test_folder folder = make_folder("00.png 01.png 02.png 03.png 04.png 05.png 06.png 07.png 08.png 09.png");
+    gm_dataset_options options = gm_dataset_default_options();
+    options.image_size = SIZE;
+    gm_dataset *dataset = open_ok(&folder, &options);
+    const int64_t rows[] = {3, 9, 8, 7, 6, 5, 4, 2, 1, 0};
+    float *y = malloc(10 * MIDDLE * sizeof *y);
+    remove(dataset->train.paths[7]);
+    test_write(dataset->train.paths[1], "x", 1);
+    for (int threads = 1; threads <= 7; threads += 2) {
+        gm_error error;
+        gm_context *context = test_context(GM_ISA_AUTO, threads);
+        test_expect(gm_dataset_plain_f32(dataset, &dataset->train, context, rows, 10, y, MIDDLE, &error), &error,
+                    GM_BAD_DATA, "07.png: cannot open: No such file");
+        test_expect(gm_dataset_plain_f32(dataset, &dataset->train, context, rows + 4, 6, y, MIDDLE, &error), &error,
+                    GM_BAD_DATA, "01.png: neither a JPEG nor a PNG file");
+        gm_context_destroy(context);
+    }
+    free(y);
+    gm_dataset_close(dataset);
+    test_folder_remove(&folder);
+}
+END_TEST
+
+/* A line of pixels would be resized to gigabytes. */
+START_TEST(extreme_proportions)
+{
+    const test_folder folder = test_folder_create();
+    gm_picture picture;
+    gm_error error;
+    uint8_t *bytes;
+    size_t size;
+    test_expect(gm_picture_create(60000, 1, 3, &picture, &error), &error, GM_OK, "");
+    memset(picture.pixels, 200, 3 * 60000);
+    test_expect(gm_png_encode(&picture, &bytes, &size, &error), &error, GM_OK, "");
+    test_write(test_path(&folder, "line.png"), bytes, size);
+    gm_dataset_options options = gm_dataset_default_options();
+    options.image_size = SIZE;
+    gm_dataset *dataset = open_ok(&folder, &options);
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    float y[MIDDLE];
+    test_expect(gm_dataset_plain_f32(dataset, &dataset->train, context, NULL, 1, y, MIDDLE, &error), &error, GM_OK, "");
+    for (int i = 0; i < MIDDLE; i++)
+        ck_assert(y[i] == (200 / 255.0f - dataset->channel_mean[i % 3]) / dataset->channel_std[i % 3]);
+    free(bytes);
+    gm_picture_free(&picture);
+    gm_context_destroy(context);
+    gm_dataset_close(dataset);
+    test_folder_remove(&folder);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("image_folder");
@@ -363,6 +474,9 @@ int main(void)
     tcase_add_test(cases, bad_images_are_skipped_on_demand);
     tcase_add_test(cases, bad_folders_and_options);
     tcase_add_test(cases, unreadable_and_endless_folders);
+    tcase_add_test(cases, plain_samples_are_the_middle);
+    tcase_add_test(cases, a_bad_file_ends_a_batch);
+    tcase_add_test(cases, extreme_proportions);
     suite_add_tcase(suite, cases);
     return test_run(suite);
 }

@@ -59,14 +59,14 @@ static gm_status take_part(struct gm_image_files *files, gm_part part, struct gm
                            gm_split *split, gm_error *error)
 {
     int64_t rows = 0;
-    bool all_labelled = files->labels != NULL;
+    bool labelled = files->labels != NULL;
     for (int64_t i = 0; i < files->paths.count; i++) {
         rows += files->parts[i] == part;
-        all_labelled = all_labelled && (files->parts[i] != part || files->labels[i] >= 0);
+        labelled = labelled && (files->parts[i] != part || files->labels[i] >= 0);
     }
     const size_t bytes = (size_t)rows * sizeof(int32_t);
-    *labels = all_labelled ? malloc(bytes + 1) : NULL;
-    if (all_labelled && !*labels)
+    *labels = labelled && rows > 0 ? malloc(bytes) : NULL;
+    if (labelled && rows > 0 && !*labels)
         return gm_file_no_memory(error, files->folder, bytes);
     for (int64_t i = 0; i < files->paths.count; i++) {
         if (files->parts[i] != part)

@@ -1,5 +1,6 @@
-"""Writes images/: small JPEG and PNG files of every kind, each with NAME.rgb, the bytes of Pillow's convert("RGB"):
-python3 tests/data/make_images.py (needs numpy and Pillow)"""
+"""Writes images/: small JPEG and PNG files of every kind, each with NAME.rgb, the bytes of Pillow's convert("RGB"), and
+for some NAME.middle, those of torchvision's Resize(37) and CenterCrop(32):
+python3 tests/data/make_image_files.py (needs numpy, Pillow and torchvision)"""
 import io
 import pathlib
 import struct
@@ -7,14 +8,15 @@ import zlib
 
 import numpy as np
 from PIL import Image
+from torchvision.transforms import functional as F
 
 HEIGHT, WIDTH = 13, 19
 FOLDER = pathlib.Path(__file__).resolve().parent / "images"
 
 
-def smooth(channels, top=255):
+def smooth(channels, top=255, height=HEIGHT, width=WIDTH):
     """Waves, which JPEG keeps well enough for a picture and not too well for a test."""
-    y, x, c = np.meshgrid(np.arange(HEIGHT), np.arange(WIDTH), np.arange(channels), indexing="ij")
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
     return np.rint((np.sin(0.4 * y + c) * np.cos(0.3 * x - 2 * c) + 1) * top / 2)
 
 
@@ -76,7 +78,15 @@ def files():
     yield "turned.jpg", save(picture, "JPEG", exif=turned)
 
 
+def middles():
+    yield from ((name, smooth(3, 255, *size)) for name, size in (("wide", (29, 38)), ("tall", (40, 29)), ("line", (2, 30))))
+
+
 FOLDER.mkdir(exist_ok=True)
+for name, pixels in middles():
+    image = Image.fromarray(pixels.astype(np.uint8))
+    image.save(FOLDER / f"{name}.png")
+    (FOLDER / f"{name}.middle").write_bytes(F.center_crop(F.resize(image, 37), 32).tobytes())
 for name, data in files():
     (FOLDER / name).write_bytes(data)
     with Image.open(io.BytesIO(data)) as image:
