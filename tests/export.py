@@ -60,7 +60,7 @@ def put_images():
         front = struct.pack(">4i", 0x803, len(part), SIDE, SIDE)
         pathlib.Path(f"images/{name}-images-idx3-ubyte").write_bytes(front + part.tobytes())
         pathlib.Path(f"images/{name}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, len(part)) + bytes(len(part)))
-    return pixels
+    return pixels[:, None]
 
 
 def put_color_images():
@@ -80,7 +80,7 @@ def put_vectors():
 
 
 def normalized(pixels, mean, std):
-    return ((pixels / 255 - mean) / std).astype(np.float32)[:, None]
+    return ((pixels / 255 - mean) / std).astype(np.float32)
 
 
 def randomize(encoder):
@@ -150,19 +150,20 @@ def check_random(name, data, x, encoder, legacy_prefix=None):
 
 
 def check_run(arch, data, x=None, pixels=None):
-    """x, or pixels that the run's metadata tell how to normalise."""
+    """x, or pixels [samples, channels, height, width] that the run's metadata tell how to normalise."""
+    run = f"{data}-{arch}"
     gemel("train", data, f"--arch={arch}", "--epochs=2", "--batch-size=16", "--hidden-size=24", "--no-evaluation",
-          "--projection-dim=32", f"--checkpoint-dir={arch}")
-    gemel("convert", arch, f"{arch}.pth")
-    gemel("convert", arch, f"{arch}.onnx")
-    expected = embed(data, arch)
+          "--projection-dim=32", f"--checkpoint-dir={run}")
+    gemel("convert", run, f"{run}.pth")
+    gemel("convert", run, f"{run}.onnx")
+    expected = embed(data, run)
     if pixels is not None:
-        about = {entry.key: entry.value for entry in onnx.load(f"{arch}.onnx").metadata_props}
-        x = normalized(pixels, *(json.loads(about[key])[0] for key in ("mean", "std")))
-    about = check_onnx(f"run of {arch}", f"{arch}.onnx", x, expected)
+        about = {entry.key: entry.value for entry in onnx.load(f"{run}.onnx").metadata_props}
+        x = normalized(pixels, *(np.reshape(json.loads(about[key]), (-1, 1, 1)) for key in ("mean", "std")))
+    about = check_onnx(f"run of {arch} on {data}", f"{run}.onnx", x, expected)
     if about["arch"] != arch:
-        sys.exit(f"{arch}.onnx: says {about}")
-    check(f"run of {arch}: PyTorch", in_torch(gemel_encoders.load(f"{arch}.pth"), x), expected)
+        sys.exit(f"{run}.onnx: says {about}")
+    check(f"run of {arch} on {data}: PyTorch", in_torch(gemel_encoders.load(f"{run}.pth"), x), expected)
 
 
 def main():
@@ -179,11 +180,11 @@ def main():
         check_run(arch, "vectors.npy", x=raw_vectors)
     for arch in "conv", "resnet18":
         check_run(arch, "images", pixels=pixels)
-    pixels = put_color_images() / 255
-    mean, std = (getattr(pixels[:-4], what)((0, 2, 3), keepdims=True) for what in ("mean", "std"))
-    colored = ((pixels - mean) / std).astype(np.float32)
+    pixels = put_color_images()
+    colored = normalized(pixels, *(getattr(pixels[:-4] / 255, what)((0, 2, 3), keepdims=True) for what in ("mean", "std")))
     check_random("resnet18, colour", "cifar", colored, gemel_encoders.resnet("resnet18", 3, small_stem=True))
     check_random("conv, colour", "cifar", colored, gemel_encoders.conv(3))
+    check_run("resnet18", "cifar", pixels=pixels)
     color = generator.normal(0, 1, (2, 3, 70, 90)).astype(np.float32)
     encoder = randomize(gemel_encoders.resnet("resnet18"))
     torch.save(encoder.state_dict(), "color.pth")
