@@ -89,7 +89,7 @@ static error_t parse_augment(int key, char *argument, struct argp_state *state)
     }
 }
 
-static void parse_arguments(int argc, char **argv, augment_arguments *a)
+static gm_status parse_arguments(int argc, char **argv, augment_arguments *a, gm_error *error)
 {
     struct argp_option options[OWN_OPTIONS + GM_CONFIG_MOST_FIELDS + 2] = {{0}};
     memcpy(options, own_options, sizeof own_options);
@@ -103,7 +103,7 @@ static void parse_arguments(int argc, char **argv, augment_arguments *a)
     }
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_augment, "DATA", doc, children, 0, 0};
-    argp_parse(&parser, argc, argv, 0, 0, a);
+    return gm_command_parse(&parser, argc, argv, a, error);
 }
 
 /* --- the picture -------------------------------------------------------------------------------------------------- */
@@ -224,12 +224,14 @@ gm_status gm_command_augment(int argc, char **argv, gm_error *error)
 {
     augment_arguments arguments = {.common = gm_common_defaults(), .samples = 8, .pairs = 3};
     gm_config_init(&arguments.config);
-    parse_arguments(argc, argv, &arguments);
+    gm_status status = parse_arguments(argc, argv, &arguments, error);
+    if (status != GM_OK)
+        return status;
     gm_context *context = NULL;
     gm_dataset *dataset = NULL;
     gm_dataset_options options;
     gm_config_data_options(&arguments.config, &options);
-    gm_status status = gm_command_context(&arguments.common, &context, error);
+    status = gm_command_context(&arguments.common, &context, error);
     options.context = context;
     if (status == GM_OK)
         status = gm_command_dataset(arguments.config.data, &options, &dataset, error);

@@ -48,10 +48,11 @@ gm_status gm_config_read(const char *path, gm_train_config *config, gm_error *er
     if (!root && syntax.line < 0)
         return gm_error_set(error, GM_BAD_DATA, "%s: %s", path, syntax.text);
     if (!root)
-        return gm_error_set(error, GM_BAD_DATA, "%s: line %d: %s", path, syntax.line, syntax.text);
+        return gm_error_set(error, GM_BAD_DATA, "%s: line %d: %s; give the config.json of a run", path, syntax.line,
+                            syntax.text);
     gm_status status = GM_OK;
     if (!json_is_object(root))
-        status = gm_error_set(error, GM_BAD_DATA, "%s: not a JSON object", path);
+        status = gm_error_set(error, GM_BAD_DATA, "%s: not a JSON object; give the config.json of a run", path);
     for (void *i = json_object_iter(root); i && status == GM_OK; i = json_object_iter_next(root, i))
         status = set_from_json(path, json_object_iter_key(i), json_object_iter_value(i), config, error);
     json_decref(root);
