@@ -276,8 +276,9 @@ static gm_status prepare(train_job *job, gm_error *error)
     gm_status status = gm_train_settings(job->arguments, &job->config, error);
     if (status == GM_OK)
         status = gm_command_context(&job->arguments->common, &job->context, error);
-    if (status == GM_OK)
-        status = open_data(job->context, &job->config, &job->dataset, error);
+    if (status != GM_OK)
+        return status;
+    status = open_data(job->context, &job->config, &job->dataset, error);
     if (status == GM_BAD_DATA && job->arguments->resume)
         return say_where_data_may_be(job, error);
     if (status == GM_OK)

@@ -213,8 +213,9 @@ gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, 
     const double tenth = (double)config->epochs / 10;
     real_default(config, "warmup-epochs", &config->warmup_epochs, tenth < 10 ? tenth : 10);
     if (config->warmup_epochs > (double)config->epochs)
-        return gm_error_set(error, GM_BAD_USAGE, "warmup-epochs %g: more than the %lld epochs", config->warmup_epochs,
-                            (long long)config->epochs);
+        return gm_error_set(error, GM_BAD_USAGE,
+                            "warmup-epochs %g: more than the %lld epochs; lower it or raise epochs",
+                            config->warmup_epochs, (long long)config->epochs);
     integer_default(config, "seed", &config->seed, 0);
     real_default(config, "val-split", &config->val_split, 0);
     if (dataset->train.paths)

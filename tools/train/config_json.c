@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/file.h"
 #include "train/config.h"
 
 /* The flag's name of a JSON key. */
@@ -45,6 +47,10 @@ gm_status gm_config_read(const char *path, gm_train_config *config, gm_error *er
 {
     json_error_t syntax;
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &syntax);
+    if (!root && json_error_code(&syntax) == json_error_cannot_open_file) {
+        gm_file_error(error, path, "open", errno);
+        return error->code = GM_BAD_DATA;
+    }
     if (!root && syntax.line < 0)
         return gm_error_set(error, GM_BAD_DATA, "%s: %s", path, syntax.text);
     if (!root)
