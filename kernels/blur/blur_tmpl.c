@@ -8,6 +8,9 @@ static inline int64_t cut(int64_t i, int64_t count)
     return i < 0 ? 0 : i < count ? i : count - 1;
 }
 
+/* Vectors that share the bookkeeping of a walk. */
+enum { GROUP = 2 };
+
 /* Sum over [-1 - radius, -1 + radius], where the walk begins. */
 static inline ints sum_before(const struct gm_blur_box *box, int64_t count, const uint8_t *x, int64_t step)
 {
@@ -17,20 +20,27 @@ static inline ints sum_before(const struct gm_blur_box *box, int64_t count, cons
     return sum;
 }
 
-/* The box along `count` places that are step bytes apart, for VEC_LANES bytes. */
-static inline void box_lanes(const struct gm_blur_box *box, int64_t count, const uint8_t *x, int64_t step, uint8_t *y,
-                             int64_t y_step)
+/* The box along `count` places that are step bytes apart, for `vectors` (a constant) vectors of bytes. */
+WALK_INLINE void box_group(const struct gm_blur_box *box, int64_t count, const uint8_t *x, int64_t step, int vectors,
+                           uint8_t *y, int64_t y_step)
 {
     const ints inner = ints_set((int32_t)box->inner), outer = ints_set((int32_t)box->outer);
     const ints half = ints_set(1 << 23);
-    ints sum = sum_before(box, count, x, step), entering = ints_load(x + cut(box->radius, count) * step);
+    ints sum[GROUP], entering[GROUP];
+    for (int v = 0; v < vectors; v++) {
+        sum[v] = sum_before(box, count, x + v * VEC_LANES, step);
+        entering[v] = ints_load(x + cut(box->radius, count) * step + v * VEC_LANES);
+    }
     for (int64_t i = 0; i < count; i++) {
-        const ints leaving = ints_load(x + cut(i - box->radius - 1, count) * step);
-        const ints next = ints_load(x + cut(i + box->radius + 1, count) * step);
-        sum = ints_add(sum, ints_sub(entering, leaving));
-        const ints middle = ints_mul(inner, sum), ends = ints_mul(outer, ints_add(leaving, next));
-        ints_store(y + i * y_step, ints_right_unsigned(ints_add(ints_add(middle, ends), half), 24));
-        entering = next;
+        const uint8_t *before = x + cut(i - box->radius - 1, count) * step;
+        const uint8_t *after = x + cut(i + box->radius + 1, count) * step;
+        for (int v = 0; v < vectors; v++) {
+            const ints leaving = ints_load(before + v * VEC_LANES), next = ints_load(after + v * VEC_LANES);
+            sum[v] = ints_add(sum[v], ints_sub(entering[v], leaving));
+            const ints middle = ints_mul(inner, sum[v]), ends = ints_mul(outer, ints_add(leaving, next));
+            ints_store(y + i * y_step + v * VEC_LANES, ints_right_unsigned(ints_add(ints_add(middle, ends), half), 24));
+            entering[v] = next;
+        }
     }
 }
 
@@ -38,8 +48,11 @@ static inline void box_lanes(const struct gm_blur_box *box, int64_t count, const
 static __attribute__((noinline)) void box(const struct gm_blur_box *box, int64_t count, int64_t bytes, const uint8_t *x,
                                           int64_t step, uint8_t *y, int64_t y_step)
 {
-    for (int64_t j = 0; j < bytes; j += VEC_LANES)
-        box_lanes(box, count, x + j, step, y + j, y_step);
+    int64_t j = 0;
+    for (; j + GROUP * VEC_LANES <= bytes; j += GROUP * VEC_LANES)
+        box_group(box, count, x + j, step, GROUP, y + j, y_step);
+    for (; j < bytes; j += VEC_LANES)
+        box_group(box, count, x + j, step, 1, y + j, y_step);
 }
 
 static void image(const struct gm_blur *o)
