@@ -349,8 +349,8 @@ START_TEST(a_whole_report_is_well_formed)
     ck_assert_int_eq(count(page, "&lt;script&gt;"), 2); /* the first class, on the sheet and on the map */
     ck_assert_ptr_nonnull(strstr(page, "3 test samples along the two directions in which their features differ most, "
                                        "which hold 50 % and 25 % of the variance"));
-    ck_assert_ptr_nonnull(strstr(page, "M14 150h0"));
-    ck_assert_ptr_nonnull(strstr(page, "M806 546h0"));
+    ck_assert_ptr_nonnull(strstr(page, "M14 82h0"));
+    ck_assert_ptr_nonnull(strstr(page, "M806 478h0"));
     ck_assert_ptr_nonnull(strstr(page, "87.31 %"));
     ck_assert_ptr_nonnull(strstr(page, "+3.31"));
     ck_assert_ptr_nonnull(strstr(page, "−4.88"));

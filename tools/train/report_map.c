@@ -27,7 +27,7 @@ static void write_name(FILE *out, const gm_dataset *dataset, int32_t label)
 
 /* From the samples' coordinates to the picture's. */
 typedef struct frame {
-    double left, bottom, scale;
+    double middle[2], scale;
 } frame;
 
 static frame frame_of(const gm_projection *p)
@@ -39,7 +39,7 @@ static frame frame_of(const gm_projection *p)
             high[k] = fmax(high[k], (double)p->at[i][k]);
         }
     const double across = fmax((high[0] - low[0]) / (WIDTH - 2 * MARGIN), (high[1] - low[1]) / (HEIGHT - 2 * MARGIN));
-    const frame f = {low[0], low[1], across > 0 ? 1 / across : 0};
+    const frame f = {{(low[0] + high[0]) / 2, (low[1] + high[1]) / 2}, across > 0 ? 1 / across : 0};
     return f;
 }
 
@@ -52,8 +52,8 @@ static void write_class(FILE *out, const gm_dataset *dataset, const gm_projectio
     fputs("\" d=\"", out);
     for (int32_t i = 0; i < p->points; i++)
         if (!labels || labels[p->row[i]] == label)
-            fprintf(out, "M%.0f %.0fh0", MARGIN + ((double)p->at[i][0] - f->left) * f->scale,
-                    HEIGHT - MARGIN - ((double)p->at[i][1] - f->bottom) * f->scale);
+            fprintf(out, "M%.0f %.0fh0", WIDTH / 2 + ((double)p->at[i][0] - f->middle[0]) * f->scale,
+                    HEIGHT / 2 - ((double)p->at[i][1] - f->middle[1]) * f->scale);
     fputs("\"/>\n", out);
 }
 
