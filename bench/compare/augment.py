@@ -1,5 +1,6 @@
-"""Augmentation against torchvision and Pillow on one thread; an epoch of training against its parts."""
+"""Augmentation against torchvision and Pillow on one thread; training against its parts."""
 import csv
+import json
 import pathlib
 import subprocess
 import tempfile
@@ -9,10 +10,10 @@ from peer import GEMEL, PEERS, SOURCE, check_agreement, gemel_peer, start, threa
 
 IMAGES = 64  # of ROWS in peers/augment.c
 VIEWS_GOALS = {"files": 3.5, "decoded": 5.0}
-EPOCH_GOAL = 1 / 1.03
-EPOCHS = {
-    "epoch-fashion-conv": ["fashion-mnist", "--arch", "conv"],
-    "epoch-photos-resnet18": ["FOLDER", "--arch", "resnet18", "--batch-size", "16"],
+TRAINING_GOAL, TRAINING_TIME = 1 / 1.03, "2.5s"
+TRAININGS = {
+    "train-fashion-conv": ["fashion-mnist", "--arch", "conv"],
+    "train-photos-resnet18": ["FOLDER", "--arch", "resnet18", "--image-size", "96", "--batch-size", "16"],
 }
 
 
@@ -42,31 +43,33 @@ def views_row(source, name, folder, against):
                goal=None if against else VIEWS_GOALS[source])
 
 
-def epoch(data, flags, folder, threads):
-    """Seconds of an epoch, and those of them that it waited for data."""
-    command = [GEMEL, "train", data, *flags, "--epochs", "1", "--checkpoint-dir", folder, "--overwrite", "--no-evaluation",
-               "--matrix", "off", "--quiet"]
+def train(data, flags, folder, threads):
+    """Seconds a sample of a short run, and those of them that it waited for views."""
+    command = [GEMEL, "train", data, *flags, "--max-time", TRAINING_TIME, "--checkpoint-dir", folder, "--overwrite",
+               "--no-evaluation", "--matrix", "off", "--quiet"]
     if start(command, threads_environment(threads), stdout=subprocess.DEVNULL).wait() != 0:
         raise SystemExit(f"gemel train {data} failed")
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
-        row = next(csv.DictReader(file))
-    return float(row["seconds"]), float(row["data_wait"])
+        epochs = list(csv.DictReader(file))
+    batch = json.loads((folder / "config.json").read_text(encoding="utf-8"))["batch_size"]
+    samples = int(epochs[-1]["steps"]) * batch
+    return tuple(sum(float(epoch[name]) for epoch in epochs) / samples for name in ("seconds", "data_wait"))
 
 
-def epoch_row(name, data, flags, samples, threads, folder):
-    """Beside an epoch: the time in which it did not wait for views, and that of the views on one thread, shared by all."""
+def training_row(name, data, flags, threads, folder):
+    """Beside training: the time in which it did not wait for views, and that of the views on one thread, shared by all."""
     mine, computing = gemel_peer("augment", 1), []
 
     def whole():
-        seconds, waited = epoch(data, flags, folder / "run", threads)
+        seconds, waited = train(data, flags, folder / "run", threads)
         computing.append(seconds - waited)
         return seconds
 
     costs = interleave({"whole": whole, "views": lambda: seconds_an_image(mine, f"files {data}")})
     mine.close()
-    rounds = len(costs["whole"])
-    sums = [alone + samples * views / threads for alone, views in zip(computing[-rounds:], costs["views"])]
-    return Row(f"{name}/t{threads}", costs["whole"], {"parts": sums}, goal=EPOCH_GOAL, is_reference=False)
+    alone = computing[-len(costs["whole"]):]
+    sums = [rest + views / threads for rest, views in zip(alone, costs["views"])]
+    return Row(name, costs["whole"], {"parts": sums}, unit="s/image", goal=TRAINING_GOAL, is_reference=False)
 
 
 def rows(selection):
@@ -80,8 +83,7 @@ def rows(selection):
             if selection.wants(name):
                 yield views_row(source, name, photos, selection.against)
         for threads in () if selection.quick or selection.against else selection.thread_counts():
-            for name, (data, *flags) in EPOCHS.items():
-                if not selection.wants(f"{name}/t{threads}") or (data == "FOLDER" and not made):
-                    continue
-                samples = IMAGES if data == "FOLDER" else 60000
-                yield epoch_row(name, photos if data == "FOLDER" else data, flags, samples, threads, folder)
+            for case, (data, *flags) in TRAININGS.items():
+                name = f"{case}/t{threads}"
+                if selection.wants(name) and (made or data != "FOLDER"):
+                    yield training_row(name, photos if data == "FOLDER" else data, flags, threads, folder)
