@@ -177,6 +177,8 @@ START_TEST(bad_images)
     test_write("photos/red/broken.jpg", "\xff\xd8\xff", 3);
     expect("train photos " SMALL "--image-size=32 --batch-size=25 --checkpoint-dir=run", 3,
            "photos/red/broken.jpg: a JPEG file that is cut short after 3 bytes; remove it or pass --skip-bad-images");
+    expect("train photos " SMALL "--image-size=32 --batch-size=25 --checkpoint-dir=run --overwrite --workers=2", 3,
+           "photos/red/broken.jpg: a JPEG file that is cut short after 3 bytes; remove it or pass --skip-bad-images");
     expect("train photos " SMALL "--image-size=32 --batch-size=24 --checkpoint-dir=run --overwrite --skip-bad-images",
            0, "gemel: photos: 1 of 25 images skipped");
     ck_assert_ptr_nonnull(strstr(output, "gemel: skipped photos/red/broken.jpg: a JPEG file that is cut short"));
@@ -199,6 +201,10 @@ START_TEST(bad_data_and_flags)
     } cases[] = {
         {"train photos --image-size=8", 2, "--image-size 8: expected a whole number from 16 to 1024"},
         {"train photos --skip-bad-images=perhaps", 2, "expected one of no, yes"},
+        {"augment photos --preview=sheet.png --samples=4 --pairs=2 --workers=2", 2, "unrecognized option"},
+        {"augment photos --preview=sheet.png --samples=4 --pairs=2", 0, "4 images, 2 pairs"},
+        {"augment cifar --preview=sheet.png", 0, "8 images, 3 pairs"},
+        {"augment cifar", 0, "augmentation: cifar\n"},
         {"train photos --labels=absent.csv", 3, "absent.csv: cannot open"},
         {"train photos --train-list=absent.txt", 3, "absent.txt: cannot open"},
         {"train cifar --image-size=64", 2, "leave --image-size out"},
