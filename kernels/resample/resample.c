@@ -43,18 +43,22 @@ static int64_t most_pairs(gm_resample_filter filter, int64_t side, int64_t out_s
     return gm_ceil_div(gm_min_i64(taps, side), 2);
 }
 
-/* A weight in fixed point, in two parts as the kernel wants it. */
-static void put_weight(double weight, int64_t tap, int32_t *high, int32_t *low)
+static int32_t fixed_of(double weight)
 {
     const double scaled = weight * (1 << GM_RESAMPLE_PRECISION);
-    const int32_t fixed = (int32_t)(scaled < 0.0 ? scaled - 0.5 : scaled + 0.5);
-    const uint32_t h = (uint32_t)(fixed >> GM_RESAMPLE_LOW), l = (uint32_t)fixed & ((1u << GM_RESAMPLE_LOW) - 1u);
-    const int shift = tap % 2 ? 16 : 0;
-    high[tap / 2] |= (int32_t)((h & 0xffffu) << shift);
-    low[tap / 2] |= (int32_t)(l << shift);
+    return (int32_t)(scaled < 0.0 ? scaled - 0.5 : scaled + 0.5);
 }
 
-/* weights: room for `side` numbers. */
+/* The parts of two weights as the kernel wants them. */
+static void put_pair(int32_t first, int32_t second, int32_t *high, int32_t *low)
+{
+    const uint32_t a = (uint32_t)(first >> GM_RESAMPLE_LOW), b = (uint32_t)(second >> GM_RESAMPLE_LOW);
+    const uint32_t part = (1u << GM_RESAMPLE_LOW) - 1u;
+    *high = (int32_t)((a & 0xffffu) | b << 16);
+    *low = (int32_t)(((uint32_t)first & part) | ((uint32_t)second & part) << 16);
+}
+
+/* weights: room for `side` numbers and one more. */
 static void fill_axis(gm_resample_filter filter, const struct gm_resample_axis *axis, double *weights)
 {
     for (int64_t i = 0; i < axis->outputs; i++) {
@@ -68,10 +72,9 @@ static void fill_axis(gm_resample_filter filter, const struct gm_resample_axis *
         }
         axis->first[i] = (int32_t)window.first;
         axis->taps[i] = (int32_t)window.count;
-        for (int64_t p = 0; p < axis->most_pairs; p++)
-            high[p] = low[p] = 0;
-        for (int64_t t = 0; t < window.count; t++)
-            put_weight(weights[t] / sum, t, high, low);
+        weights[window.count] = 0.0;
+        for (int64_t t = 0; t < window.count; t += 2)
+            put_pair(fixed_of(weights[t] / sum), fixed_of(weights[t + 1] / sum), high + t / 2, low + t / 2);
     }
 }
 
