@@ -20,7 +20,7 @@ WALK_INLINE void each_byte(const struct gm_color_image *o, byte_step step, const
     }
 }
 
-static inline vec truncate(vec v)
+static inline vec truncated(vec v)
 {
     return vec_floor(vec_min(vec_max(v, vec_zero()), vec_set(255.0f)));
 }
@@ -28,7 +28,7 @@ static inline vec truncate(vec v)
 /* One product, one sum: not an FMA, for Pillow's bits. */
 static inline vec blended(vec level, vec factor, vec v)
 {
-    return truncate(vec_add(level, vec_mul(factor, vec_sub(v, level))));
+    return truncated(vec_add(level, vec_mul(factor, vec_sub(v, level))));
 }
 
 struct blend {
