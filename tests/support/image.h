@@ -29,8 +29,8 @@ int64_t test_image_spilled(const test_image *image);
 /* Bytes of the pixels that differ. */
 int64_t test_image_differences(const test_image *a, const test_image *b);
 
-/* Fails unless the pixels are those of a case of data/pillow.h: its bytes of data/pillow.u8 where there are any, and its
- * hash. The case is described in printf's manner. */
+/* Fails unless the pixels are those of a case of data/pillow.h: its bytes of data/pillow.u8 where there are any, and
+ * its hash. The case is described in printf's manner. */
 __attribute__((format(printf, 4, 5))) void test_image_expect(const test_image *image, int64_t offset, uint64_t hash,
                                                              const char *format, ...);
 
