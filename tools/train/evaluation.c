@@ -269,7 +269,10 @@ void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset
     fprintf(out, "Accuracies on %lld test samples of %s, features of %lld numbers from %lld training samples:\n",
             (long long)dataset->test.rows, dataset->name, (long long)evaluation->feature_size,
             (long long)dataset->train.rows);
-    fprintf(out, "  %-38s %8s %14s\n", "", "model", baseline ? baseline : "");
+    fprintf(out, "  %-38s %8s", "", "model");
+    if (baseline)
+        fprintf(out, " %14s", baseline);
+    fputc('\n', out);
     snprintf(what, sizeof what, "kNN (k %d, temperature %g, cosine)", o->knn.k, (double)o->knn.temperature);
     print_row(out, what, model->knn, raw ? &raw->knn : NULL);
     if (o->linear) {
