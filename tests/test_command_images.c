@@ -163,6 +163,25 @@ START_TEST(features_belong_to_their_paths)
 }
 END_TEST
 
+/* A run on a list of images is judged on these, but all images have features. */
+START_TEST(lists_of_images_stay_with_their_run)
+{
+    char text[OUTPUT];
+    const char list[] =
+        "red/00.png\nred/01.png\nred/02.png\nred/03.png\nblue/00.png\nblue/01.png\nblue/02.png\nblue/03.png\n";
+    test_write("list.txt", list, sizeof list - 1);
+    expect("train photos " SMALL "--image-size=32 --val-split=0.25 --train-list=list.txt --checkpoint-dir=run "
+           "--no-evaluation --quiet --batch-size=4",
+           0, "");
+    get("run/config.json", text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "/list.txt\""));
+    expect("knn photos run --k=3", 0, "on 6 test samples of photos");
+    ck_assert_ptr_null(strstr(output, "from 18 training samples"));
+    expect("embed photos run -o f.npy", 0, "f.npy: 24 rows of 512 features");
+    expect("embed photos run -o f.npy --train-list=list.txt --val-split=0", 0, "f.npy: 8 rows of 512 features");
+}
+END_TEST
+
 START_TEST(cifar_from_training_to_features)
 {
     expect("train cifar " SMALL "--checkpoint-dir=run", 0, "(raw pixels ");
@@ -249,6 +268,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, photos_from_training_to_features);
     tcase_add_test(cases, features_belong_to_their_paths);
+    tcase_add_test(cases, lists_of_images_stay_with_their_run);
     tcase_add_test(cases, cifar_from_training_to_features);
     tcase_add_test(cases, bad_images);
     tcase_add_test(cases, bad_data_and_flags);

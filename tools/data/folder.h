@@ -35,7 +35,7 @@ gm_status gm_image_files_find(struct gm_image_files *files, gm_error *error);
 gm_status gm_image_files_label(struct gm_image_files *files, const char *path, gm_error *error);
 
 /* Leaves out the training images that a text does not name; `path` names it. Errors: as above; a line that names no
- * image, or several; no training image left. */
+ * image, or several. */
 gm_status gm_image_files_keep(struct gm_image_files *files, const char *path, gm_error *error);
 
 /* Bad images are those in formats that are not decoded, and with `skip` also those that cannot be decoded, which only

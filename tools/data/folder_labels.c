@@ -150,12 +150,13 @@ static int by_text(const void *a, const void *b)
     return texts != 0 ? texts : (x->file > y->file) - (x->file < y->file);
 }
 
+/* An image that was drawn for evaluation may be in the list all the same: it stays where it is. */
 static int64_t list_names(const struct gm_image_files *files, struct name *names)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < files->paths.count; i++) {
         const char *inside = gm_image_files_inside(files, i), *slash = strrchr(inside, '/');
-        if (files->parts[i] != GM_PART_TRAIN)
+        if (files->parts[i] != GM_PART_TRAIN && files->has_test)
             continue;
         names[count++] = (struct name){inside, i};
         if (strncmp(inside, "train/", 6) == 0)

@@ -139,6 +139,7 @@ gm_status gm_command_embed(int argc, char **argv, gm_error *error)
     const struct argp_child children[] = {{&gm_data_argp, 0, 0, 0}, {&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_embed, "DATA WEIGHTS", doc, children, 0, 0};
     embed_arguments arguments = {.inputs = gm_evaluate_defaults()};
+    arguments.inputs.all_images = true;
     const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
     if (parsed != GM_OK)
         return parsed;

@@ -143,6 +143,8 @@ static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, 
         status = gm_backbone_load_columns(a->weights, &scale, error);
     if (status != GM_OK)
         return status;
+    if (a->all_images)
+        config.set[gm_config_find("train-list")] = false;
     gm_config_overlay(&config, &a->flags);
     gm_dataset_options options;
     gm_config_data_options(&config, &options);

@@ -10,7 +10,8 @@
 typedef struct gm_evaluate_arguments {
     gm_common_options common;
     const char *data, *weights;
-    gm_train_config flags; /* of the data; what is not set is as in the run's configuration */
+    gm_train_config flags; /* of the data; what is not set is as in the run's configuration … */
+    bool all_images;       /* … but for its list of training images */
     gm_evaluation_options options;
 } gm_evaluate_arguments;
 
