@@ -28,7 +28,7 @@ static const network networks[] = {
 
 enum { NETWORKS = sizeof networks / sizeof *networks };
 
-static gm_model *create(gm_context *context, const network *n, int64_t rows, int32_t views, bool accumulation)
+static gm_model_options options_of(const network *n, int64_t rows, int32_t views, bool accumulation)
 {
     const bool images = gm_arch_takes_images(n->arch);
     gm_model_options options = images ? gm_model_image_options(n->arch, n->height, n->width, n->channels, rows)
@@ -41,10 +41,21 @@ static gm_model *create(gm_context *context, const network *n, int64_t rows, int
     options.projector_bias = n->biases;
     options.exact = true; /* Winograd's rounding turns more activations near 0 */
     options.accumulation = accumulation;
+    return options;
+}
+
+static gm_model *create_from(gm_context *context, const network *n, const gm_model_options *options)
+{
     gm_model *model;
-    const gm_status status = gm_model_create(context, &options, &model);
+    const gm_status status = gm_model_create(context, options, &model);
     ck_assert_msg(status == GM_OK, "%s: %s", n->name, gm_status_string(status));
     return model;
+}
+
+static gm_model *create(gm_context *context, const network *n, int64_t rows, int32_t views, bool accumulation)
+{
+    const gm_model_options options = options_of(n, rows, views, accumulation);
+    return create_from(context, n, &options);
 }
 
 static float *numbers(uint64_t seed, int64_t count)
@@ -193,6 +204,36 @@ START_TEST(pieces_take_the_memory_of_one)
 }
 END_TEST
 
+/* Sums of residual blocks that are made twice: less memory, the same bits, also in pieces. */
+START_TEST(forgotten_sums_come_back_bit_for_bit)
+{
+    const network *n = &networks[_i];
+    const int64_t rows = PIECES * VIEWS * n->rows;
+    gm_context *context = test_context(GM_ISA_AUTO, 2);
+    gm_model_options options = options_of(n, n->rows, VIEWS, true);
+    gm_model *kept = create_from(context, n, &options);
+    options.recomputation = true;
+    gm_model *again = create_from(context, n, &options);
+    const int64_t size = gm_model_input_size(kept);
+    float *x = numbers(1, rows * size), *z = numbers(3, rows * OUT), *expected = numbers(4, rows * OUT);
+    for (int step = 0; step < 2; step++) {
+        float *dz = numbers(2, rows * OUT), *same = numbers(2, rows * OUT);
+        step_in_pieces(kept, n, x, expected, same);
+        step_in_pieces(again, n, x, z, dz);
+        ck_assert(test_same_bits(z, expected, (size_t)(rows * OUT) * sizeof *z));
+        check_same(n, kept, again);
+        free(dz), free(same);
+    }
+    const bool residual = n->arch >= GM_ARCH_RESNET18;
+    ck_assert(residual ? gm_model_memory(again) < gm_model_memory(kept)
+                       : gm_model_memory(again) == gm_model_memory(kept));
+    free(x), free(z), free(expected);
+    gm_model_destroy(kept);
+    gm_model_destroy(again);
+    gm_context_destroy(context);
+}
+END_TEST
+
 START_TEST(recomputation_leaves_the_running_statistics)
 {
     const network *n = &networks[0];
@@ -247,6 +288,7 @@ int main(void)
     tcase_add_loop_test(tests, pieces_add_up_to_a_grouped_batch, 0, NETWORKS);
     tcase_add_loop_test(tests, bits_do_not_depend_on_threads, 0, NETWORKS);
     tcase_add_loop_test(tests, pieces_take_the_memory_of_one, 0, NETWORKS);
+    tcase_add_loop_test(tests, forgotten_sums_come_back_bit_for_bit, 0, NETWORKS);
     tcase_add_test(tests, recomputation_leaves_the_running_statistics);
     tcase_add_test(tests, bad_calls_return_their_status);
     return test_run(suite);

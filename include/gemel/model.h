@@ -65,6 +65,8 @@ typedef struct gm_model_options {
     bool projector_bias;             /* the projector's dense layers have biases; they start at 0 */
     bool exact;                      /* convolutions by their definition alone, as gm_conv_options */
     bool accumulation;               /* plan memory for gm_model_accumulate_f32() */
+    bool recomputation; /* ResNets: keep every other sum of a residual block out of memory until it is read again, and
+                         * add it up a second time then; the same bits */
 } gm_model_options;
 
 static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int64_t batch)
@@ -84,6 +86,7 @@ static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int
                                 0,
                                 0,
                                 GM_STEM_AUTO,
+                                false,
                                 false,
                                 false,
                                 false,

@@ -6,8 +6,8 @@
 #include "nn/model_internal.h"
 #include "nn/plan.h"
 
-/* The buffers of layer i are 4 i + …; those that a layer does without have no bytes. */
-enum { VALUE, SAVED, GRADIENT, TERMS, BUFFERS_A_LAYER };
+/* The buffers of layer i are 5 i + …; those that a layer does without have no bytes. */
+enum { VALUE, AGAIN, SAVED, GRADIENT, TERMS, BUFFERS_A_LAYER };
 
 /* The schedule: layer i runs forward at step i; backward, from the last layer to the first, it has two steps: a layer
  * that reads first does so at the first one, and everything else happens at the second. */
@@ -58,7 +58,8 @@ static void describe_values(const gm_network *network, const gm_arena *arena, gm
         own[VALUE].bytes = y == i && i != last ? output_bytes(layer, arena->images) : 0;
         own[SAVED].bytes = gm_layer_saved_bytes(layer, arena->images, arena->groups, arena->training);
         own[SAVED].last = end;
-        extend(buffers, x, VALUE, last_step_with_input(network, i, arena->training));
+        const bool again = arena->recomputation && gm_network_recomputes(network, x);
+        extend(buffers, x, VALUE, last_step_with_input(network, i, arena->training && !again));
         extend(buffers, y, VALUE, arena->training && gm_layer_keeps_output(layer) ? end : i);
         if (layer->residual != GM_NO_LAYER)
             extend(buffers, gm_network_value_owner(network, layer->residual, arena->training), VALUE, i);
@@ -76,6 +77,22 @@ static void describe_reader(const gm_network *network, int32_t reader, int32_t i
     buffer->bytes = output_bytes(&network->layers[owner], images);
     buffer->first = backward_step(network, reader) + 1;
     buffer->last = backward_step(network, owner) + 1;
+}
+
+/* Outputs that are made a second time, from the first backward call that reads them to the last. */
+static void describe_again(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
+{
+    for (int32_t i = 0; arena->recomputation && i < network->layer_count; i++) {
+        gm_buffer *again = &buffers[BUFFERS_A_LAYER * i + AGAIN];
+        if (!gm_network_recomputes(network, i))
+            continue;
+        again->bytes = output_bytes(&network->layers[i], arena->images);
+        again->first = backward_step(network, gm_network_first_rereader(network, i));
+        for (int32_t reader = i + 1; reader < network->layer_count; reader++)
+            if (network->layers[reader].x == i)
+                extend(buffers, i, AGAIN, last_step_with_input(network, reader, true));
+        extend(buffers, gm_network_value_owner(network, network->layers[i].residual, true), VALUE, again->first);
+    }
 }
 
 static void describe_gradients(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
@@ -140,12 +157,14 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
 {
     memset(buffers, 0, (size_t)(BUFFERS_A_LAYER * network->layer_count) * sizeof *buffers);
     describe_values(network, arena, buffers);
+    describe_again(network, arena, buffers);
     describe_gradients(network, arena, buffers);
     describe_terms(network, arena, buffers);
     char *block = take(cursor, gm_plan(buffers, BUFFERS_A_LAYER * network->layer_count));
     for (int32_t i = 0; i < network->layer_count; i++) {
         const gm_buffer *own = buffers + BUFFERS_A_LAYER * i;
         arena->values[i] = at(block, &own[VALUE]);
+        arena->again[i] = at(block, &own[AGAIN]);
         arena->gradients[i] = at(block, &own[GRADIENT]);
         arena->terms[i] = at(block, &own[TERMS]);
         arena->passes[i].saved = at(block, &own[SAVED]);
@@ -168,9 +187,10 @@ static bool allocate_arena(gm_arena *arena, size_t layers)
 {
     arena->values = calloc(layers, sizeof *arena->values);
     arena->gradients = calloc(layers, sizeof *arena->gradients);
+    arena->again = calloc(layers, sizeof *arena->again);
     arena->terms = calloc(layers, sizeof *arena->terms);
     arena->passes = calloc(layers, sizeof *arena->passes);
-    return arena->values && arena->gradients && arena->terms && arena->passes;
+    return arena->values && arena->again && arena->gradients && arena->terms && arena->passes;
 }
 
 gm_status gm_model_allocate(gm_model *model)
@@ -210,6 +230,7 @@ void gm_arena_destroy(gm_arena *arena, int32_t layers)
     destroy_plans(arena, layers);
     free(arena->values);
     free(arena->gradients);
+    free(arena->again);
     free(arena->terms);
     free(arena->passes);
 }

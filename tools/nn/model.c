@@ -158,6 +158,7 @@ static gm_status set_up(gm_model *model, const gm_model_options *options)
         return status;
     model->trained = (gm_arena){.training = true,
                                 .accumulation = options->accumulation,
+                                .recomputation = options->recomputation,
                                 .images = options->batch * options->views,
                                 .groups = options->views};
     model->inference = (gm_arena){.images = inference_images(&model->network), .groups = 1};

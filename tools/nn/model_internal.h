@@ -7,10 +7,11 @@
 
 /* What the layers read and write in training or in inference; arrays of one a layer. */
 typedef struct gm_arena {
-    bool training, accumulation;
+    bool training, accumulation, recomputation;
     int64_t images; /* most of a call */
     int32_t groups;
     float **values;    /* NULL where the output lies in another layer's, or is the caller's */
+    float **again;     /* of the outputs that are made a second time, NULL for others; training only */
     float **gradients; /* of the outputs, likewise; training only */
     float **terms;     /* of a layer's parameters, to be added to their gradients; NULL where the layer adds itself */
     gm_pass *passes;   /* the matrices of the latest forward call; their plans are made for: */

@@ -169,3 +169,19 @@ int32_t gm_network_gradient_owner(const gm_network *network, int32_t i)
         i = network->layers[i].x;
     return i;
 }
+
+int32_t gm_network_first_rereader(const gm_network *network, int32_t i)
+{
+    for (int32_t reader = network->layer_count - 1; reader > i; reader--)
+        if (network->layers[reader].x == i && gm_layer_keeps_input(&network->layers[reader]))
+            return reader;
+    return GM_NO_LAYER;
+}
+
+bool gm_network_recomputes(const gm_network *network, int32_t i)
+{
+    const gm_layer *layer = i < 0 ? NULL : &network->layers[i];
+    return layer && layer->kind == GM_LAYER_BATCHNORM_ADD && gm_network_first_rereader(network, i) != GM_NO_LAYER &&
+           gm_network_first_rereader(network, layer->residual) != GM_NO_LAYER &&
+           !gm_network_recomputes(network, layer->residual);
+}

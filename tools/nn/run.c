@@ -191,6 +191,30 @@ static void add_terms(const gm_parameter *parameter, const float *terms)
         parameter->gradient[i] += terms[i];
 }
 
+/* Makes the output of layer i, which was forgotten, a second time: the same bits from the same calls. */
+static gm_status make_again(gm_model *model, int32_t i)
+{
+    gm_pass *pass = &model->trained.passes[i];
+    pass->y = model->trained.again[i];
+    pass->update = false;
+    return gm_layer_forward(model->context, &model->network.layers[i], pass);
+}
+
+/* The backward call of one layer, after whatever it reads again has been made. */
+static gm_status backward_layer(gm_model *model, int32_t i, const gm_gradients *gradients)
+{
+    const gm_layer *layer = &model->network.layers[i];
+    gm_pass *pass = &model->trained.passes[i];
+    gm_status result = GM_OK;
+    if (layer->x >= 0 && model->trained.again[layer->x] && gm_layer_keeps_input(layer)) {
+        if (gm_network_first_rereader(&model->network, layer->x) == i && failed(make_again(model, layer->x), &result))
+            return result;
+        pass->x = model->trained.again[layer->x];
+    }
+    failed(gm_layer_backward(model->context, layer, pass, gradients), &result);
+    return result;
+}
+
 static gm_status run_backward(gm_model *model, bool accumulate, float *dz, int64_t lddz)
 {
     if (!model || !model->pending || !dz || lddz < gm_model_output_size(model) ||
@@ -214,7 +238,7 @@ static gm_status run_backward(gm_model *model, bool accumulate, float *dz, int64
         };
         set_destination(layer, model->trained.terms[i], accumulate, &gradients);
         const double start = start_of(model);
-        const gm_status status = gm_layer_backward(model->context, layer, &model->trained.passes[i], &gradients);
+        const gm_status status = backward_layer(model, i, &gradients);
         add_terms(layer->weight, gradients.dweight);
         add_terms(layer->bias, gradients.dbias);
         if (model->seconds)

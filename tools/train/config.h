@@ -33,6 +33,7 @@ typedef struct gm_train_config {
     gm_widths projector;
     int64_t stem;                               /* gm_stem */
     int64_t zero_init_residual, projector_bias; /* 0 or 1 */
+    int64_t recompute;                          /* likewise: gm_model_options.recomputation */
     char init[GM_CONFIG_PATH];                  /* weights to start from */
 
     int64_t normalization; /* gm_barlow_normalization */

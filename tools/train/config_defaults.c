@@ -200,6 +200,7 @@ gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, 
     integer_default(config, "projector-bias", &config->projector_bias, 0);
     integer_default(config, "stem", &config->stem, GM_STEM_AUTO);
     integer_default(config, "zero-init-residual", &config->zero_init_residual, 1);
+    integer_default(config, "recompute", &config->recompute, 0);
     integer_default(config, "normalization", &config->normalization, GM_BARLOW_BATCHNORM);
     real_default(config, "eps", &config->eps, find_arch(config->arch)->eps);
     real_default(config, "lambd", &config->lambd, find_arch(config->arch)->lambd);

@@ -84,6 +84,7 @@ static void set_options(gm_trainer *t)
     }
     t->model_options.views = VIEWS;
     t->model_options.accumulation = config->micro_batch < config->batch_size;
+    t->model_options.recomputation = config->recompute;
     t->model_options.seed = (uint64_t)config->seed;
 }
 
