@@ -135,6 +135,24 @@ START_TEST(photos_from_training_to_features)
 }
 END_TEST
 
+/* Without a word on splits and sizes: all classes' images are trained on, a fifth is tested on afterwards, and weights
+ * know the size of their images. */
+START_TEST(photos_by_default)
+{
+    expect("train photos " SMALL "--image-size=32 --checkpoint-dir=run", 0,
+           "No accuracies: photos has no test split; hold one back with --val-split");
+    expect("evaluate photos run --epochs=1 --labels-per-class=2", 0, "on 5 test samples of photos");
+    expect("knn photos run/backbone.safetensors", 0, "from 19 training samples");
+    expect("embed photos run/backbone.safetensors -o f.npy", 0, "f.npy: 24 rows of 512 features");
+    expect("embed photos run -o f.npy --image-size=48", 3, "takes images of 32 x 32 pixels");
+    expect("knn photos/red run", 0, "No accuracies: red has no labels");
+    const char labels[] = "00.png,7\n01.png,9\n02.png,9\n03.png,7\n04.png,7\n05.png,9\n06.png,7\n07.png,9\n"
+                          "08.png,7\n09.png,9\n10.png,9\n11.png,7\n";
+    test_write("labels.txt", labels, sizeof labels - 1);
+    expect("knn photos/red run --labels=labels.txt", 0, "on 2 test samples of red");
+}
+END_TEST
+
 /* The rows of the features are those that the text beside them names. */
 START_TEST(features_belong_to_their_paths)
 {
@@ -267,6 +285,7 @@ int main(void)
     tcase_add_checked_fixture(cases, enter, leave);
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, photos_from_training_to_features);
+    tcase_add_test(cases, photos_by_default);
     tcase_add_test(cases, features_belong_to_their_paths);
     tcase_add_test(cases, lists_of_images_stay_with_their_run);
     tcase_add_test(cases, cifar_from_training_to_features);

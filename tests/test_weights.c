@@ -464,8 +464,10 @@ START_TEST(columns_that_are_wrong_are_refused)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gm_error error = {GM_OK, ""};
         gm_column_scale scale;
+        int64_t image_size;
         ck_assert_int_eq(gm_safetensors_write(path, cases[i].count, cases[i].tensors, 0, NULL, &error), GM_OK);
-        test_expect(gm_backbone_load_columns(path, &scale, &error), &error, i ? GM_BAD_DATA : GM_OK, cases[i].pattern);
+        test_expect(gm_backbone_load_input(path, &scale, &image_size, &error), &error, i ? GM_BAD_DATA : GM_OK,
+                    cases[i].pattern);
         ck_assert_int_eq(scale.columns, i ? 0 : 2);
         gm_column_scale_free(&scale);
     }

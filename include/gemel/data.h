@@ -55,11 +55,14 @@ typedef struct gm_dataset_options {
     int64_t columns; /* vectors that have so many: standardise them by these [columns] numbers of another data set's,
                       * which are copied, instead of by their own training rows; 0: by these */
     const double *column_mean, *column_scale;
+    int64_t usual_image_size; /* image_size where that is 0; 0: 224 */
+    double usual_val_split;   /* val_split where that is 0 and there are labels, but no test samples */
 } gm_dataset_options;
 
 static inline gm_dataset_options gm_dataset_default_options(void)
 {
-    gm_dataset_options options = {sizeof(gm_dataset_options), NULL, 0.0, 0, NULL, false, 0, NULL, 0, NULL, NULL};
+    gm_dataset_options options = {
+        sizeof(gm_dataset_options), NULL, 0.0, 0, NULL, false, 0, NULL, 0, NULL, NULL, 0, 0.0};
     return options;
 }
 

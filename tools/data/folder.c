@@ -45,8 +45,10 @@ static gm_status prepare(struct gm_image_files *files, const gm_dataset_options 
     gm_status status = GM_OK;
     if (options->labels)
         status = gm_image_files_label(files, options->labels, error);
-    if (status == GM_OK && options->val_split != 0.0)
-        status = draw_test_images(files, options->val_split, options->seed, error);
+    const double usual = files->classes > 0 && !files->has_test ? options->usual_val_split : 0.0;
+    const double share = options->val_split != 0.0 ? options->val_split : usual;
+    if (status == GM_OK && share != 0.0)
+        status = draw_test_images(files, share, options->seed, error);
     if (status == GM_OK && options->train_list)
         status = gm_image_files_keep(files, options->train_list, error);
     if (status == GM_OK)
@@ -97,7 +99,8 @@ static gm_status fill(struct gm_dataset_memory *memory, struct gm_image_files *f
     memory->class_names = files->class_names;
     files->class_names = (struct gm_texts){0};
     dataset->kind = GM_DATA_COLOR_IMAGES;
-    dataset->height = dataset->width = options->image_size ? options->image_size : DEFAULT_SIZE;
+    const int64_t usual_size = options->usual_image_size ? options->usual_image_size : DEFAULT_SIZE;
+    dataset->height = dataset->width = options->image_size ? options->image_size : usual_size;
     dataset->channels = CHANNELS;
     dataset->dim = dataset->height * dataset->width * CHANNELS;
     dataset->classes = files->classes;
@@ -113,9 +116,9 @@ static gm_status fill(struct gm_dataset_memory *memory, struct gm_image_files *f
 gm_status gm_dataset_read_folder(struct gm_dataset_memory *memory, const char *folder,
                                  const gm_dataset_options *options, gm_error *error)
 {
-    if (options->image_size < 0 || options->image_size > MOST_SIZE)
-        return gm_error_set(error, GM_BAD_USAGE, "image-size %lld: expected 1 to %d", (long long)options->image_size,
-                            MOST_SIZE);
+    const int64_t size = options->image_size ? options->image_size : options->usual_image_size;
+    if (size < 0 || size > MOST_SIZE)
+        return gm_error_set(error, GM_BAD_USAGE, "image-size %lld: expected 1 to %d", (long long)size, MOST_SIZE);
     size_t length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/')
         length--;

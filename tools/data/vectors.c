@@ -172,7 +172,9 @@ gm_status gm_dataset_read_npy(struct gm_dataset_memory *memory, const char *path
     if (rows > UINT32_MAX || dim > MOST_DIM)
         return gm_error_set(error, GM_BAD_DATA, "%s: is [%lld, %lld]; at most [%lld, %d] is supported", path,
                             (long long)rows, (long long)dim, (long long)UINT32_MAX, MOST_DIM);
-    status = gm_dataset_test_rows(path, rows, options->val_split, &test_rows, error);
+    const double usual = options->labels ? options->usual_val_split : 0.0;
+    status =
+        gm_dataset_test_rows(path, rows, options->val_split != 0.0 ? options->val_split : usual, &test_rows, error);
     if (status != GM_OK)
         return status;
     if (options->labels) {

@@ -10,6 +10,9 @@
 #include "train/config.h"
 #include "train/run_folder.h"
 
+/* Share of data with labels and without test samples that is tested on. */
+static const double USUAL_VAL_SPLIT = 0.2;
+
 enum { MOST = 1 << 30, MOST_BATCH = 4096, MOST_NUMBERS = 1 << 22 };
 
 /* Samples that the encoder takes at once, 16 MB where one is not larger: its memory grows with them. */
@@ -27,10 +30,14 @@ static const char *const data_fields[] = {"labels", "val-split", "train-list", "
 static const struct argp_option data_options[] = {
     {0, 0, 0, 0, "Data (default: as for the run, on its own data):", 1},
     {"labels", KEY_DATA, "FILE", 0, "Labels of a .npy or of a folder of images, as for gemel train", 0},
-    {"val-split", KEY_DATA + 1, "SHARE", 0, "Share of a .npy's rows or of a folder's images that are tested on", 0},
+    {"val-split", KEY_DATA + 1, "SHARE", 0,
+     "Share of a .npy's rows or of a folder's images that is set apart; knn and evaluate test on it (0.2 of data with "
+     "labels and without a part for tests)",
+     0},
     {"train-list", KEY_DATA + 2, "FILE", 0, "Only those of a folder's training images that a text names", 0},
     {"skip-bad-images", KEY_DATA + 3, "no|yes", OPTION_ARG_OPTIONAL, "Leave out images that cannot be decoded", 0},
-    {"image-size", KEY_DATA + 4, "N", 0, "Height and width of a folder's images as the encoder takes them (224)", 0},
+    {"image-size", KEY_DATA + 4, "N", 0,
+     "Height and width of a folder's images as the encoder takes them (as its run, else 224)", 0},
     {"seed", KEY_SEED, "N", 0, "Seed of the split, of the classifier and of the few labels (0)", 0},
     {0},
 };
@@ -138,9 +145,10 @@ static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, 
 {
     gm_train_config config; /* holds the paths until the data are open */
     gm_column_scale scale;
+    int64_t image_size;
     gm_status status = follow_run(a, &config, error);
     if (status == GM_OK)
-        status = gm_backbone_load_columns(a->weights, &scale, error);
+        status = gm_backbone_load_input(a->weights, &scale, &image_size, error);
     if (status != GM_OK)
         return status;
     if (a->all_images)
@@ -152,6 +160,8 @@ static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, 
     options.columns = scale.columns;
     options.column_mean = scale.mean;
     options.column_scale = scale.scale;
+    options.usual_image_size = image_size;
+    options.usual_val_split = a->all_images ? 0.0 : USUAL_VAL_SPLIT;
     status = gm_command_dataset(a->data, &options, dataset, error);
     gm_column_scale_free(&scale);
     return status;

@@ -11,7 +11,7 @@ typedef struct gm_evaluate_arguments {
     gm_common_options common;
     const char *data, *weights;
     gm_train_config flags; /* of the data; what is not set is as in the run's configuration … */
-    bool all_images;       /* … but for its list of training images */
+    bool all_images;       /* … but for its list of training images; and nothing is set apart unasked for */
     gm_evaluation_options options;
 } gm_evaluate_arguments;
 
@@ -37,7 +37,8 @@ typedef struct gm_evaluate_inputs {
     gm_model *model; /* takes the data set's samples */
 } gm_evaluate_inputs;
 
-/* Loads data and weights; on a run's own data its labels and its split apply. After an error nothing is open. */
+/* Loads data and weights; on a run's own data its labels and its split apply, and images come in the size that the
+ * weights say. After an error nothing is open. */
 gm_status gm_evaluate_open(const gm_evaluate_arguments *arguments, gm_evaluate_inputs *inputs, gm_error *error);
 void gm_evaluate_close(gm_evaluate_inputs *inputs);
 

@@ -290,14 +290,19 @@ gm_status gm_backbone_columns(gm_tensor_file *file, gm_column_scale *scale, gm_e
     return status;
 }
 
-gm_status gm_backbone_load_columns(const char *path, gm_column_scale *scale, gm_error *error)
+gm_status gm_backbone_load_input(const char *path, gm_column_scale *scale, int64_t *image_size, gm_error *error)
 {
     char inside[GM_BACKBONE_PATH];
     gm_tensor_file *file;
     *scale = (gm_column_scale){0};
+    *image_size = 0;
     gm_status status = gm_tensor_file_open(gm_backbone_path(path, inside), &file, error);
-    if (status == GM_OK)
+    if (status == GM_OK) {
+        gm_model_options said = gm_model_default_options(0, 1);
+        if (read_encoder(file, &said) && said.height == said.width)
+            *image_size = said.height;
         status = gm_backbone_columns(file, scale, error);
+    }
     gm_tensor_file_close(file);
     return status == GM_IO_ERROR ? GM_BAD_DATA : status;
 }

@@ -67,9 +67,10 @@ gm_status gm_backbone_read(gm_context *context, gm_tensor_file *file, const gm_m
 /* The backbone of a run's folder, which `inside` has memory for; any other path as it is. */
 const char *gm_backbone_path(const char *path, char inside[GM_BACKBONE_PATH]);
 
-/* gm_backbone_columns() of the file that gm_backbone_load() would read. Errors: GM_BAD_DATA (also where there is none),
+/* What the file that gm_backbone_load() would read says of its input: gm_backbone_columns(), and the height and width
+ * of images, 0 where it says none or if they differ. Errors: GM_BAD_DATA (also where there is no file),
  * GM_OUT_OF_MEMORY. */
-gm_status gm_backbone_load_columns(const char *path, gm_column_scale *scale, gm_error *error);
+gm_status gm_backbone_load_input(const char *path, gm_column_scale *scale, int64_t *image_size, gm_error *error);
 
 /* Builds a model for inference (batch: most rows that it plans memory for at a time) from a backbone file, or from the
  * one in a run folder, or from another file of weights whose tensors tell its architecture (train/weights_arch.h).

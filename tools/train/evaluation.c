@@ -213,7 +213,8 @@ gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *
     const double start = monotonic_seconds();
     memset(evaluation, 0, sizeof *evaluation);
     evaluation->options = options ? *options : gm_evaluation_default_options();
-    evaluation->measured = dataset->classes > 0 && dataset->train.labels && dataset->test.labels;
+    evaluation->measured =
+        dataset->classes > 0 && dataset->train.labels && dataset->test.labels && dataset->test.rows > 0;
     evaluation->feature_size = gm_model_feature_size(model);
     gm_status status = evaluate_model(context, dataset, model, evaluation, error);
     if (status == GM_OK && evaluation->measured && gm_evaluation_baseline_name(dataset))
@@ -258,7 +259,7 @@ void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset
     if (!evaluation->measured) {
         fprintf(out, "No accuracies: %s has no %s.\n", dataset->name,
                 dataset->train.labels ? "test split; hold one back with --val-split 0.1"
-                                      : "labels; give them with --labels FILE.npy");
+                                      : "labels; give them with --labels FILE");
         return;
     }
     const gm_evaluation_options *o = &evaluation->options;
