@@ -156,7 +156,7 @@ START_TEST(what_is_missing_is_named)
     gm_evaluation e = evaluate(&unlabelled, NULL, &text);
     ck_assert(!e.measured && !e.neighbours.of_training);
     ck_assert_int_eq(e.neighbours.queries, GM_SHEET_QUERIES);
-    ck_assert_str_eq(text, "No accuracies: quarters has no labels; give them with --labels FILE.npy.\n");
+    ck_assert_str_eq(text, "No accuracies: quarters has no labels; give them with --labels FILE.\n");
     free(text);
 
     e = evaluate(&undivided, NULL, &text);
