@@ -30,8 +30,9 @@ int main(int argc, char **argv)
     check(gm_context_create(NULL, &context), "context");
     if (gm_dataset_open(argc > 2 ? argv[2] : "fashion-mnist", NULL, &data, &error) != GM_OK)
         check(error.code, error.message);
-    check(gm_augmentation_preset(data->kind == GM_DATA_GRAY_IMAGES ? "fashion" : "vectors", &augmentation, &error),
-          "augmentation");
+    static const char *const presets[] = {
+        [GM_DATA_GRAY_IMAGES] = "fashion", [GM_DATA_VECTORS] = "vectors", [GM_DATA_COLOR_IMAGES] = "imagenet"};
+    check(gm_augmentation_preset(presets[data->kind], &augmentation, &error), "augmentation");
     const gm_model_options model_options = gm_model_default_options(data->dim, N);
     check(gm_model_create(context, &model_options, &network), "model");
     const gm_optimizer_options adam = gm_optimizer_default_options(GM_OPTIMIZER_ADAM);
