@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "config_flags.h"
 #include "formats/png.h"
 #include "support/file.h"
 #include "support/parse.h"
@@ -15,7 +16,7 @@ static const char doc[] =
     "views: those of the first epochs of a run with the same --seed. Without --preview the parameters are "
     "printed, presets resolved.";
 
-enum { CONFIG_KEY = 0x1000, KEY_PREVIEW = 0x100, KEY_SAMPLES, KEY_PAIRS, MOST_SAMPLES = 256, MOST_PAIRS = 32 };
+enum { KEY_PREVIEW = 0x100, KEY_SAMPLES, KEY_PAIRS, MOST_SAMPLES = 256, MOST_PAIRS = 32 };
 
 static const struct argp_option own_options[] = {
     {0, 0, 0, 0, "The picture:", 1},
@@ -40,13 +41,6 @@ static bool matters(const gm_field *field)
            !strcmp(field->name, "augmentation") || field->kind == GM_FIELD_FLOAT;
 }
 
-static void set_field(augment_arguments *a, int32_t field, const char *text, struct argp_state *state)
-{
-    gm_error error;
-    if (gm_config_set(&a->config, field, text ? text : "yes", &error) != GM_OK)
-        argp_error(state, "--%s", error.message);
-}
-
 static void set_number(const char *flag, const char *text, int64_t most, int64_t *value, struct argp_state *state)
 {
     if (!gm_parse_int64(text, 1, most, value))
@@ -56,10 +50,6 @@ static void set_number(const char *flag, const char *text, int64_t most, int64_t
 static error_t parse_augment(int key, char *argument, struct argp_state *state)
 {
     augment_arguments *a = state->input;
-    if (key >= CONFIG_KEY && key < CONFIG_KEY + gm_config_field_count()) {
-        set_field(a, key - CONFIG_KEY, argument, state);
-        return 0;
-    }
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
@@ -73,19 +63,13 @@ static error_t parse_augment(int key, char *argument, struct argp_state *state)
     case KEY_PAIRS:
         set_number("pairs", argument, MOST_PAIRS, &a->pairs, state);
         return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "one data set at a time: %s is too much", argument);
-        else
-            set_field(a, gm_config_find("data"), argument, state);
-        return 0;
     case ARGP_KEY_END:
         if (!a->config.set[gm_config_find("data")])
             argp_error(state, "the data set is missing; for example: %s fashion-mnist --preview views.png",
                        state->name);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return gm_config_flag_parse(&a->config, key, argument, state);
     }
 }
 
@@ -95,12 +79,9 @@ static gm_status parse_arguments(int argc, char **argv, augment_arguments *a, gm
     memcpy(options, own_options, sizeof own_options);
     struct argp_option *end = options + OWN_OPTIONS;
     *end++ = (struct argp_option){0, 0, 0, 0, "Data and augmentation, as for gemel train:", 2};
-    for (int32_t i = 0; i < gm_config_field_count(); i++) {
-        const gm_field *field = gm_config_field(i);
-        const int flags = field->kind == GM_FIELD_SWITCH ? OPTION_ARG_OPTIONAL : 0;
-        if (matters(field))
-            *end++ = (struct argp_option){field->name, CONFIG_KEY + i, field->argument, flags, field->help, 0};
-    }
+    for (int32_t i = 0; i < gm_config_field_count(); i++)
+        if (matters(gm_config_field(i)))
+            *end++ = gm_config_flag(i);
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_augment, "DATA", doc, children, 0, 0};
     return gm_command_parse(&parser, argc, argv, a, error);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "config_flags.h"
 #include "data/loader.h"
 #include "signals.h"
 #include "support/parse.h"
@@ -24,9 +25,7 @@ static const char doc[] =
     "backbone.safetensors, report.html, correlation.png and results.txt in its folder. Ctrl-C saves and stops; a "
     "second one stops at once.\n";
 
-/* Keys below CONFIG_KEY belong to this file, CONFIG_KEY + i is the i-th field of the configuration. */
 enum {
-    CONFIG_KEY = 0x1000,
     KEY_CONFIG = 0x100,
     KEY_RECIPE,
     KEY_CHECKPOINT_DIR,
@@ -85,13 +84,6 @@ enum {
     SECTIONS = sizeof sections / sizeof sections[0],
 };
 
-static void set_field(gm_train_arguments *a, int32_t field, const char *text, struct argp_state *state)
-{
-    gm_error error;
-    if (gm_config_set(&a->flags, field, text ? text : "yes", &error) != GM_OK) /* a switch may stand alone */
-        argp_error(state, "--%s", error.message);
-}
-
 static void set_number(const char *flag, const char *text, int64_t low, int64_t *value, struct argp_state *state)
 {
     if (!gm_parse_int64(text, low, INT64_MAX, value))
@@ -112,10 +104,6 @@ static void set_matrix(const char *text, gm_matrix_mode *mode, struct argp_state
 static error_t parse_train(int key, char *argument, struct argp_state *state)
 {
     gm_train_arguments *a = state->input;
-    if (key >= CONFIG_KEY && key < CONFIG_KEY + gm_config_field_count()) {
-        set_field(a, key - CONFIG_KEY, argument, state);
-        return 0;
-    }
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
@@ -161,14 +149,8 @@ static error_t parse_train(int key, char *argument, struct argp_state *state)
     case KEY_NO_EVALUATION:
         a->no_evaluation = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "one data set at a time: %s is too much", argument);
-        else
-            set_field(a, gm_config_find("data"), argument, state);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return gm_config_flag_parse(&a->flags, key, argument, state);
     }
 }
 
@@ -198,9 +180,7 @@ static void list_fields(struct argp_option *options)
             if (!strcmp(sections[j].field, field->name))
                 *options++ = (struct argp_option){0, 0, 0, 0, sections[j].heading, ++group};
         if (i != gm_config_find("data"))
-            *options++ = (struct argp_option){field->name,     CONFIG_KEY + i,
-                                              field->argument, field->kind == GM_FIELD_SWITCH ? OPTION_ARG_OPTIONAL : 0,
-                                              field->help,     0};
+            *options++ = gm_config_flag(i);
     }
 }
 

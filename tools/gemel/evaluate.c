@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config_flags.h"
 #include "support/parse.h"
 #include "train/backbone.h"
 #include "train/config.h"
@@ -45,18 +46,15 @@ static const struct argp_option data_options[] = {
 static error_t parse_data(int key, char *argument, struct argp_state *state)
 {
     gm_evaluate_arguments *a = state->input;
-    gm_error error;
     const int index = key - KEY_DATA;
     if (key == KEY_SEED) {
-        if (gm_config_set(&a->flags, gm_config_find("seed"), argument, &error) != GM_OK)
-            argp_error(state, "--%s", error.message);
+        gm_config_flag_set(&a->flags, gm_config_find("seed"), argument, state);
         a->options.probe.seed = (uint64_t)a->flags.seed;
         return 0;
     }
     if (index < 0 || index >= (int)(sizeof data_fields / sizeof *data_fields))
         return ARGP_ERR_UNKNOWN;
-    if (gm_config_set(&a->flags, gm_config_find(data_fields[index]), argument ? argument : "yes", &error) != GM_OK)
-        argp_error(state, "--%s", error.message);
+    gm_config_flag_set(&a->flags, gm_config_find(data_fields[index]), argument, state);
     return 0;
 }
 
