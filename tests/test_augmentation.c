@@ -345,7 +345,7 @@ static void fill_dataset(gm_dataset *dataset, uint8_t *pixels, float *features, 
                             .width = WIDTH,
                             .mean = 0.5f,
                             .std = 0.3f,
-                            .train = {ROWS, images ? pixels : NULL, images ? NULL : features, NULL}};
+                            .train = {.rows = ROWS, .pixels = images ? pixels : NULL, .features = images ? NULL : features}};
 }
 
 START_TEST(views_do_not_depend_on_threads_or_order)
