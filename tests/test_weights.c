@@ -305,7 +305,7 @@ START_TEST(a_model_gets_what_another_one_had)
     gm_weights_report report;
     options.hidden_size = 7;
     const char *path = test_path(&folder, "backbone.safetensors");
-    ck_assert_int_eq(gm_backbone_save(one, &options, NULL, path, &error), GM_OK);
+    ck_assert_int_eq(gm_backbone_save(one, &options, NULL, NULL, path, &error), GM_OK);
     ck_assert_msg(gm_weights_load(path, two, &report, &error) == GM_OK, "%s", error.message);
     ck_assert_int_eq(report.loaded + report.kept, count);
     ck_assert_int_gt(report.kept, 0);
@@ -365,7 +365,7 @@ START_TEST(a_backbone_says_what_it_is)
         options.stem = cases[i].stem;
         options.training = false;
         ck_assert_int_eq(gm_model_create(context, &options, &model), GM_OK);
-        ck_assert_int_eq(gm_backbone_save(model, &options, &data, path, &error), GM_OK);
+        ck_assert_int_eq(gm_backbone_save(model, &options, &data, NULL, path, &error), GM_OK);
         ck_assert_int_eq(gm_tensor_file_open(path, &file, &error), GM_OK);
         ck_assert_msg(gm_backbone_options(file, &read, &told, &error) == GM_OK, "%s", error.message);
         ck_assert(read.arch == cases[i].arch && read.height == cases[i].height && read.width == cases[i].width);
@@ -507,7 +507,7 @@ START_TEST(weights_that_are_not_finite_are_refused)
     options.hidden_size = 7;
     const char *path = test_path(&folder, "backbone.safetensors");
     gm_model_parameter(model, 3).value[2] = NAN;
-    ck_assert_int_eq(gm_backbone_save(model, &options, NULL, path, &error), GM_OK);
+    ck_assert_int_eq(gm_backbone_save(model, &options, NULL, NULL, path, &error), GM_OK);
     test_expect(gm_weights_load(path, model, &report, &error), &error, GM_BAD_DATA, "holds NaN or infinity");
     ck_assert(strstr(error.message, gm_model_parameter(model, 3).name));
     test_expect(gm_weights_load(test_path(&folder, "absent.pth"), model, &report, &error), &error, GM_IO_ERROR,

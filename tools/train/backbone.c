@@ -32,7 +32,7 @@ static const encoder_number encoder_numbers[] = {
     {"channels", offsetof(gm_model_options, channels), true},
 };
 
-enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers, COLUMN_TENSORS = 2 };
+enum { NUMBERS = sizeof encoder_numbers / sizeof *encoder_numbers, COLUMN_TENSORS = 2, HEAD_TENSORS = 2 };
 
 gm_pixel_scale gm_pixel_scale_of(const gm_dataset *dataset)
 {
@@ -218,12 +218,46 @@ static int64_t column_tensors(const gm_dataset *dataset, gm_tensor tensors[COLUM
     return COLUMN_TENSORS;
 }
 
+static int64_t head_tensors(const gm_head *head, gm_tensor tensors[HEAD_TENSORS])
+{
+    if (!head)
+        return 0;
+    tensors[0] = (gm_tensor){.name = "fc.weight",
+                             .type = GM_TENSOR_F32,
+                             .dimensions = 2,
+                             .shape = {head->classes, head->dim},
+                             .data = head->weight};
+    tensors[1] = (gm_tensor){
+        .name = "fc.bias", .type = GM_TENSOR_F32, .dimensions = 1, .shape = {head->classes}, .data = head->bias};
+    return HEAD_TENSORS;
+}
+
+/* *text: the names as a JSON array, to be freed; NULL without names. */
+static gm_status class_names(const gm_head *head, const char *path, char **text, gm_error *error)
+{
+    *text = NULL;
+    if (!head || !head->class_names)
+        return GM_OK;
+    json_t *array = json_array();
+    for (int64_t i = 0; i < head->classes && array; i++)
+        if (json_array_append_new(array, json_string(head->class_names[i])) != 0) {
+            json_decref(array);
+            return gm_error_set(error, GM_BAD_DATA,
+                                "%s: the name of class %lld is not text in UTF-8, or memory is out; rename its folder",
+                                path, (long long)i);
+        }
+    *text = json_dumps(array, JSON_COMPACT);
+    json_decref(array);
+    return *text ? GM_OK : gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory for the names of classes", path);
+}
+
 gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_dataset *dataset,
-                           const char *path, gm_error *error)
+                           const gm_head *head, const char *path, gm_error *error)
 {
     static const char prefix[] = "encoder.";
     const int32_t most = gm_model_parameter_count(model);
-    gm_tensor *tensors = calloc((size_t)most + COLUMN_TENSORS, sizeof *tensors);
+    gm_tensor *tensors = calloc((size_t)most + COLUMN_TENSORS + HEAD_TENSORS, sizeof *tensors);
+    char *names = NULL;
     if (!tensors)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory to list the arrays", path);
     int64_t count = column_tensors(dataset, tensors);
@@ -232,10 +266,16 @@ gm_status gm_backbone_save(const gm_model *model, const gm_model_options *option
         if (strncmp(parameter.name, prefix, sizeof prefix - 1) == 0)
             tensors[count++] = gm_weights_tensor(&parameter);
     }
+    count += head_tensors(head, tensors + count);
     const gm_pixel_scale scale = dataset ? gm_pixel_scale_of(dataset) : (gm_pixel_scale){0};
     gm_backbone_metadata metadata;
     gm_backbone_describe(model, options, &scale, &metadata);
-    const gm_status status = gm_safetensors_write(path, count, tensors, metadata.count, metadata.entries, error);
+    gm_status status = class_names(head, path, &names, error);
+    if (names)
+        metadata.entries[metadata.count++] = (gm_metadata){"class_names", names};
+    if (status == GM_OK)
+        status = gm_safetensors_write(path, count, tensors, metadata.count, metadata.entries, error);
+    free(names);
     free(tensors);
     return status;
 }

@@ -11,8 +11,9 @@
 
 #include "formats/safetensors.h"
 #include "formats/tensor_file.h"
+#include "train/head.h"
 
-enum { GM_PIXEL_CHANNELS = 3, GM_BACKBONE_ENTRIES = 7, GM_BACKBONE_PATH = 4096 };
+enum { GM_PIXEL_CHANNELS = 3, GM_BACKBONE_ENTRIES = 8, GM_BACKBONE_PATH = 4096 };
 
 /* How bytes become an image's numbers: (byte / 255 - mean) / std. */
 typedef struct gm_pixel_scale {
@@ -46,9 +47,10 @@ void gm_backbone_describe(const gm_model *model, const gm_model_options *options
                           gm_backbone_metadata *metadata);
 
 /* Writes the encoder's arrays with these metadata. The file is replaced atomically. dataset: what the model was trained
- * on; NULL is allowed. Errors: GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+ * on; head: a classifier to stand beside it (train/head.h); NULL is allowed for both. Errors: GM_BAD_DATA (names of
+ * classes that are not UTF-8), GM_IO_ERROR, GM_OUT_OF_MEMORY. */
 gm_status gm_backbone_save(const gm_model *model, const gm_model_options *options, const gm_dataset *dataset,
-                           const char *path, gm_error *error);
+                           const gm_head *head, const char *path, gm_error *error);
 
 /* Options of the encoder in a file, from its tensors, with which its metadata must agree; height and width are 0 where
  * the file does not say, and scale->channels likewise. Errors: GM_BAD_DATA. */

@@ -15,7 +15,7 @@ gm_status gm_run_state_save(const char *folder, const gm_run_parts *run, const g
     gm_run_kept_path(folder, saved_step, earlier);
     /* The backbone first: a checkpoint that says that a run is done means that all of it is there. */
     gm_status status =
-        state->step > 0 ? gm_backbone_save(run->model, run->options, run->dataset, backbone, error) : GM_OK;
+        state->step > 0 ? gm_backbone_save(run->model, run->options, run->dataset, NULL, backbone, error) : GM_OK;
     if (status == GM_OK && keep > 0)
         status = gm_file_keep(path, earlier, error);
     if (status == GM_OK)

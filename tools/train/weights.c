@@ -196,7 +196,7 @@ gm_status gm_weights_match(const gm_tensor_file *file, int32_t count, const gm_p
     return status;
 }
 
-static gm_status read_array(gm_tensor_file *file, int64_t index, const gm_parameter *array, gm_error *error)
+gm_status gm_weights_read_array(gm_tensor_file *file, int64_t index, const gm_parameter *array, gm_error *error)
 {
     const gm_tensor tensor = gm_tensor_file_tensor(file, index);
     gm_status status;
@@ -234,7 +234,7 @@ gm_status gm_weights_read(gm_tensor_file *file, gm_model *model, gm_weights_repo
     status = gm_weights_match(file, count, arrays, index, report, error);
     for (int32_t i = 0; i < count && status == GM_OK; i++)
         if (index[i] >= 0)
-            status = read_array(file, index[i], &arrays[i], error);
+            status = gm_weights_read_array(file, index[i], &arrays[i], error);
 fail:
     free(arrays);
     free(index);

@@ -36,7 +36,11 @@ gm_status gm_weights_match(const gm_tensor_file *file, int32_t count, const gm_p
  * with the model in an unknown state. */
 gm_status gm_weights_read(gm_tensor_file *file, gm_model *model, gm_weights_report *report, gm_error *error);
 
-/* The same from the file of this path. */
+/* array->value = the tensor of this index, which has as many elements, converted to float32. Errors: GM_BAD_DATA
+ * (damaged; NaN or infinity), GM_IO_ERROR, GM_OUT_OF_MEMORY. */
+gm_status gm_weights_read_array(gm_tensor_file *file, int64_t index, const gm_parameter *array, gm_error *error);
+
+/* The same as gm_weights_read() from the file of this path. */
 gm_status gm_weights_load(const char *path, gm_model *model, gm_weights_report *report, gm_error *error);
 
 #endif
