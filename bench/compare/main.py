@@ -5,6 +5,7 @@ import pathlib
 import signal
 import sys
 
+import facts
 import plot
 import report
 from measure import Selection
@@ -37,7 +38,7 @@ def main():
         for text in table.lines(row):
             print(text, flush=True)
     if options.csv:
-        report.write_csv(options.csv, rows)
+        report.write_csv(options.csv, rows, facts.facts(options.area))
     if options.plot:
         if hasattr(area, "draw"):
             area.draw(options.plot, rows)

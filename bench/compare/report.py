@@ -73,10 +73,12 @@ class Closing:
         yield f"goals {sum(self.goals)}/{len(self.goals)}"
 
 
-def write_csv(path, rows):
+def write_csv(path, rows, facts):
+    """facts: pairs of a name and a text, which become comments before the heading."""
     peers = list(dict.fromkeys(name for row in rows for name in row.peers))
     with open(path, "w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file)
+        file.writelines(f"# {name}: {text}\n" for name, text in facts)
+        out = csv.writer(file, lineterminator="\n")
         out.writerow(["case", "unit", "ours", *peers, "ratio", "low", "high", "fraction-of-limit", "goal", "verdict"])
         for row in rows:
             costs = [row.peers.get(name) for name in peers]
