@@ -225,6 +225,47 @@ START_TEST(in_place_gives_the_same_bits)
 }
 END_TEST
 
+/* With what an earlier call has saved, which is not written: other statistics of x would show in the result. */
+START_TEST(results_are_made_again_from_what_was_saved)
+{
+    gm_isa isas[GM_ISA_COUNT];
+    const norm_layer *l = &shapes[_i];
+    for (int i = 0, n = test_isas(isas); i < n; i++) {
+        trial first = create(l), t = create(l);
+        gm_context *context = context_for(isas[i], 2, &t);
+        float *const deviations = t.norm.saved.data + 2 * l->groups * l->cols;
+        gm_batchnorm_options plain = t.options;
+        add_forward(context, &first, t.norm.x.data, t.residual.data, first.norm.y.data);
+        memcpy(t.norm.saved.data, first.norm.saved.data, (size_t)t.norm.saved.count * sizeof(float));
+        t.options.again = plain.again = true;
+        for (int64_t k = 0; k < l->groups * l->cols; k++)
+            deviations[k] = 0;
+        plain.relu = false;
+        ck_assert_int_eq(gm_batchnorm_forward_f32(context, l->rows, l->cols, t.norm.x.data, l->ld, NULL, NULL, &plain,
+                                                  NULL, NULL, t.norm.saved.data, t.norm.y.data, l->ld),
+                         GM_OK);
+        for (int64_t k = 0; k < l->rows * l->cols; k++)
+            if (t.norm.y.data[k / l->cols * l->ld + k % l->cols] != 0)
+                ck_abort_msg("element %ld", (long)k);
+        memcpy(t.norm.saved.data, first.norm.saved.data, (size_t)t.norm.saved.count * sizeof(float));
+        test_guard_protect(&t.norm.saved);
+        ck_assert_int_eq(gm_batchnorm_add_forward_f32(context, l->rows, l->cols, t.norm.x.data, l->ld, t.residual.data,
+                                                      l->ld, weight(&t), bias(&t), &t.options, NULL, NULL,
+                                                      t.norm.saved.data, l->relu ? t.mask : NULL, t.norm.y.data, l->ld),
+                         GM_OK);
+        check_same(&t.norm.y, &first.norm.y, "y");
+        check_same(&t.mask_memory, &first.mask_memory, "mask");
+        ck_assert_int_eq(gm_batchnorm_forward_f32(context, l->rows, l->cols, t.norm.x.data, l->ld, weight(&t), bias(&t),
+                                                  &t.options, t.norm.running_mean.data, t.norm.running_variance.data,
+                                                  t.norm.saved.data, t.norm.y.data, l->ld),
+                         GM_INVALID_ARGUMENT);
+        gm_context_destroy(context);
+        destroy(&first);
+        destroy(&t);
+    }
+}
+END_TEST
+
 START_TEST(bits_do_not_depend_on_threads)
 {
     static const int32_t threads[] = {1, 2, 3, 7};
@@ -404,6 +445,7 @@ int main(void)
     tcase_add_loop_test(tests, bits_are_those_of_the_calls_without_a_residual, 0, SHAPES);
     tcase_add_loop_test(tests, inference_is_the_one_without_a_residual, 0, SHAPES);
     tcase_add_loop_test(tests, in_place_gives_the_same_bits, 0, SHAPES);
+    tcase_add_loop_test(tests, results_are_made_again_from_what_was_saved, 0, SHAPES);
     tcase_add_test(tests, bits_do_not_depend_on_threads);
     tcase_add_test(tests, streamed_results_have_the_same_bits);
     tcase_add_loop_test(tests, the_line_is_the_normalisation, 0, SHAPES);

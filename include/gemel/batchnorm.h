@@ -14,11 +14,13 @@ typedef struct gm_batchnorm_options {
     float eps;      /* added to the biased variance under the root */
     float momentum; /* weight of the new statistics in the running ones */
     bool relu;      /* y = max(0, normalised) */
+    bool again;     /* forward calls of training: `saved` is that of an earlier call with the same x and is read, not
+                     * written; y (the same bits) and the mask are made once more, running statistics must be NULL */
 } gm_batchnorm_options;
 
 static inline gm_batchnorm_options gm_batchnorm_default_options(void)
 {
-    gm_batchnorm_options options = {sizeof(gm_batchnorm_options), 1, 1e-5f, 0.1f, false};
+    gm_batchnorm_options options = {sizeof(gm_batchnorm_options), 1, 1e-5f, 0.1f, false, false};
     return options;
 }
 

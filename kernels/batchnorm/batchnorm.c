@@ -310,11 +310,13 @@ static gm_status train(gm_context *context, const struct gm_batchnorm_block *all
     struct job job = make_job(context, all, weight, bias, options, groups);
     job.all.columns.mean = mean;
     job.mean_low = mean_low;
-    job.variance = variance;
+    job.variance = options->again ? NULL : variance;
     job.inverse_std = job.new_inverse_std = mean_low + groups * cols;
     job.running_mean = running_mean;
     job.running_variance = running_variance;
-    gm_status status = gm_column_stats_run(context, rows, cols, all->x, all->ldx, groups, 0, mean, mean_low, variance);
+    gm_status status = GM_OK;
+    if (!options->again)
+        status = gm_column_stats_run(context, rows, cols, all->x, all->ldx, groups, 0, mean, mean_low, variance);
     gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
     if (job.not_finite)
         status = GM_NOT_FINITE;
@@ -333,7 +335,8 @@ static gm_status check_training(int64_t rows, int64_t cols, const gm_batchnorm_o
 {
     if (!running_mean != !running_variance || (cols > 0 && !saved))
         return GM_INVALID_ARGUMENT;
-    return check_options(rows, options);
+    const gm_status status = check_options(rows, options);
+    return status == GM_OK && options->again && running_mean ? GM_INVALID_ARGUMENT : status;
 }
 
 gm_status gm_batchnorm_forward_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
