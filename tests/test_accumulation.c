@@ -181,22 +181,25 @@ START_TEST(bits_do_not_depend_on_threads)
 }
 END_TEST
 
-/* The activations of one piece, and the gradients of one layer that cannot add to those that are there. */
+/* The activations of one piece, all gradients, which lie among the activations otherwise, and once more those of one
+ * layer that cannot add to what is there. */
 START_TEST(pieces_take_the_memory_of_one)
 {
     const network *n = &networks[_i];
     gm_context *context = test_context(GM_ISA_AUTO, 1);
     gm_model *piece = create(context, n, 16, VIEWS, false), *pieces = create(context, n, 16, VIEWS, true),
              *whole = create(context, n, 16 * PIECES, VIEWS, false);
-    size_t largest = 0;
+    size_t largest = 0, gradients = 0;
     for (int32_t i = 0; i < gm_model_parameter_count(piece); i++) {
         const gm_parameter p = gm_model_parameter(piece, i);
         if (p.dimensions != 2 && (size_t)p.count * sizeof(float) > largest)
             largest = (size_t)p.count * sizeof(float);
+        gradients += p.gradient ? ((size_t)p.count * sizeof(float) + 63) / 64 * 64 : 0;
     }
     const size_t one = gm_model_memory(piece), added = gm_model_memory(pieces), all = gm_model_memory(whole);
-    ck_assert_msg(added >= one && added <= one + 2 * largest + 64, "%s: %zu, %zu bytes", n->name, one, added);
-    ck_assert_msg(added < all, "%s: %zu bytes in pieces, %zu in one", n->name, added, all);
+    ck_assert_msg(added >= one && added <= one + gradients + 2 * largest + 64, "%s: %zu, %zu bytes", n->name, one,
+                  added);
+    ck_assert_msg(added < all + gradients, "%s: %zu bytes in pieces, %zu in one", n->name, added, all);
     gm_model_destroy(piece);
     gm_model_destroy(pieces);
     gm_model_destroy(whole);
@@ -204,8 +207,8 @@ START_TEST(pieces_take_the_memory_of_one)
 }
 END_TEST
 
-/* Sums of residual blocks that are made twice: less memory, the same bits, also in pieces. */
-START_TEST(forgotten_sums_come_back_bit_for_bit)
+/* Outputs that are made twice: less memory, the same bits, also in pieces. */
+START_TEST(forgotten_outputs_come_back_bit_for_bit)
 {
     const network *n = &networks[_i];
     const int64_t rows = PIECES * VIEWS * n->rows;
@@ -224,9 +227,8 @@ START_TEST(forgotten_sums_come_back_bit_for_bit)
         check_same(n, kept, again);
         free(dz), free(same);
     }
-    const bool residual = n->arch >= GM_ARCH_RESNET18;
-    ck_assert(residual ? gm_model_memory(again) < gm_model_memory(kept)
-                       : gm_model_memory(again) == gm_model_memory(kept));
+    ck_assert_uint_le(gm_model_memory(again), gm_model_memory(kept));
+    ck_assert(!gm_arch_takes_images(n->arch) || gm_model_memory(again) < gm_model_memory(kept));
     free(x), free(z), free(expected);
     gm_model_destroy(kept);
     gm_model_destroy(again);
@@ -288,7 +290,7 @@ int main(void)
     tcase_add_loop_test(tests, pieces_add_up_to_a_grouped_batch, 0, NETWORKS);
     tcase_add_loop_test(tests, bits_do_not_depend_on_threads, 0, NETWORKS);
     tcase_add_loop_test(tests, pieces_take_the_memory_of_one, 0, NETWORKS);
-    tcase_add_loop_test(tests, forgotten_sums_come_back_bit_for_bit, 0, NETWORKS);
+    tcase_add_loop_test(tests, forgotten_outputs_come_back_bit_for_bit, 0, NETWORKS);
     tcase_add_test(tests, recomputation_leaves_the_running_statistics);
     tcase_add_test(tests, bad_calls_return_their_status);
     return test_run(suite);

@@ -65,8 +65,8 @@ typedef struct gm_model_options {
     bool projector_bias;             /* the projector's dense layers have biases; they start at 0 */
     bool exact;                      /* convolutions by their definition alone, as gm_conv_options */
     bool accumulation;               /* plan memory for gm_model_accumulate_f32() */
-    bool recomputation; /* ResNets: keep every other sum of a residual block out of memory until it is read again, and
-                         * add it up a second time then; the same bits */
+    bool recomputation; /* of images: the largest outputs of cheap convolutions are forgotten, too, and computed a
+                         * second time when they are read again; the same bits, less memory */
 } gm_model_options;
 
 static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int64_t batch)
@@ -130,7 +130,8 @@ GM_API gm_status gm_model_recompute_f32(gm_model *model, int32_t views, int64_t 
                                         float *z, int64_t ldz);
 
 /* Gradients of all parameters (overwritten) from dz = dL/dz of the latest forward call. dz: like z, and overwritten.
- * One backward call for each forward call or recomputation, for it writes over the activations. Errors:
+ * One backward call for each forward call or recomputation, for it writes over the activations. The gradients lie where
+ * these were, so the next forward call writes over them; but not in models created with `accumulation`. Errors:
  * GM_INVALID_ARGUMENT (also without a forward call before), GM_NOT_FINITE. */
 GM_API gm_status gm_model_backward_f32(gm_model *model, float *dz, int64_t lddz);
 

@@ -144,7 +144,8 @@ static gm_status layernorm_forward(gm_context *context, const gm_layer *layer, c
 static gm_status batchnorm_forward(gm_context *context, const gm_layer *layer, const gm_pass *pass)
 {
     const int64_t rows = out_rows(layer, pass->images), cols = layer->out.channels;
-    const gm_batchnorm_options options = batchnorm_options(layer, pass->groups);
+    gm_batchnorm_options options = batchnorm_options(layer, pass->groups);
+    options.again = pass->again;
     const float *weight = layer->weight->value, *bias = layer->bias->value;
     float *mean = pass->update ? layer->running_mean->value : NULL;
     float *variance = pass->update ? layer->running_variance->value : NULL;

@@ -46,6 +46,7 @@ typedef struct gm_pass {
     int64_t images;
     int32_t groups; /* equal ranges of images that batch norm normalises each by itself */
     bool update;    /* running statistics; training only */
+    bool again;     /* training only: `saved` is there from an earlier call with the same x; not with update */
     const float *x;
     int64_t ldx;
     gm_conv_input line;    /* how x is to be read; by convolutions and pools only */

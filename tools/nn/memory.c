@@ -6,8 +6,8 @@
 #include "nn/model_internal.h"
 #include "nn/plan.h"
 
-/* The buffers of layer i are 5 i + …; those that a layer does without have no bytes. */
-enum { VALUE, AGAIN, SAVED, GRADIENT, TERMS, BUFFERS_A_LAYER };
+/* The buffers of layer i are BUFFERS_A_LAYER i + …; those that a layer does without have no bytes. */
+enum { VALUE, AGAIN, SAVED, GRADIENT, TERMS, PARAMETERS, BUFFERS_A_LAYER };
 
 /* The schedule: layer i runs forward at step i; backward, from the last layer to the first, it has two steps: a layer
  * that reads first does so at the first one, and everything else happens at the second. */
@@ -31,6 +31,11 @@ static void extend(gm_buffer *buffers, int32_t owner, int32_t kind, int32_t step
         return;
     gm_buffer *buffer = &buffers[BUFFERS_A_LAYER * owner + kind];
     buffer->last = buffer->last < step ? step : buffer->last;
+}
+
+static bool forgets(const gm_network *network, const gm_arena *arena, int32_t owner)
+{
+    return arena->training && gm_network_forgets(network, owner, arena->recomputation);
 }
 
 static int64_t matrix_bytes(int64_t rows, int64_t cols)
@@ -58,8 +63,7 @@ static void describe_values(const gm_network *network, const gm_arena *arena, gm
         own[VALUE].bytes = y == i && i != last ? output_bytes(layer, arena->images) : 0;
         own[SAVED].bytes = gm_layer_saved_bytes(layer, arena->images, arena->groups, arena->training);
         own[SAVED].last = end;
-        const bool again = arena->recomputation && gm_network_recomputes(network, x);
-        extend(buffers, x, VALUE, last_step_with_input(network, i, arena->training && !again));
+        extend(buffers, x, VALUE, last_step_with_input(network, i, arena->training && !forgets(network, arena, x)));
         extend(buffers, y, VALUE, arena->training && gm_layer_keeps_output(layer) ? end : i);
         if (layer->residual != GM_NO_LAYER)
             extend(buffers, gm_network_value_owner(network, layer->residual, arena->training), VALUE, i);
@@ -79,19 +83,36 @@ static void describe_reader(const gm_network *network, int32_t reader, int32_t i
     buffer->last = backward_step(network, owner) + 1;
 }
 
-/* Outputs that are made a second time, from the first backward call that reads them to the last. */
+/* The output that `owner` made is read backward from step `first` to step `last`. */
+static void need(const gm_network *network, const gm_arena *arena, int32_t owner, int32_t first, int32_t last,
+                 gm_buffer *buffers)
+{
+    if (owner < 0 || !forgets(network, arena, owner)) {
+        extend(buffers, owner, VALUE, last);
+        return;
+    }
+    gm_buffer *again = &buffers[BUFFERS_A_LAYER * owner + AGAIN];
+    again->first = again->bytes && again->first < first ? again->first : first;
+    again->bytes = output_bytes(&network->layers[owner], arena->images);
+    extend(buffers, owner, AGAIN, last);
+}
+
+/* Outputs that are made a second time, from the first backward call that reads them, or that makes again what is made
+ * of them, to the last. From the last layer to the first: so all of these are known. */
 static void describe_again(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
 {
-    for (int32_t i = 0; arena->recomputation && i < network->layer_count; i++) {
-        gm_buffer *again = &buffers[BUFFERS_A_LAYER * i + AGAIN];
-        if (!gm_network_recomputes(network, i))
+    for (int32_t i = network->layer_count - 1; arena->training && i >= 0; i--) {
+        const gm_layer *layer = &network->layers[i];
+        const int32_t x = gm_network_value_owner(network, layer->x, true);
+        const gm_buffer *again = &buffers[BUFFERS_A_LAYER * i + AGAIN];
+        if (gm_layer_keeps_input(layer))
+            need(network, arena, x, backward_step(network, i), last_step_with_input(network, i, true), buffers);
+        if (!again->bytes)
             continue;
-        again->bytes = output_bytes(&network->layers[i], arena->images);
-        again->first = backward_step(network, gm_network_first_rereader(network, i));
-        for (int32_t reader = i + 1; reader < network->layer_count; reader++)
-            if (network->layers[reader].x == i)
-                extend(buffers, i, AGAIN, last_step_with_input(network, reader, true));
-        extend(buffers, gm_network_value_owner(network, network->layers[i].residual, true), VALUE, again->first);
+        need(network, arena, x, again->first, again->first, buffers);
+        if (layer->residual != GM_NO_LAYER)
+            need(network, arena, gm_network_value_owner(network, layer->residual, true), again->first, again->first,
+                 buffers);
     }
 }
 
@@ -118,6 +139,20 @@ static void describe_terms(const gm_network *network, const gm_arena *arena, gm_
     }
 }
 
+/* Gradients of the parameters, from the backward call that writes them: where activations were that are used up by
+ * then. Those that are added up over several backward calls are not among them. */
+static void describe_parameters(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
+{
+    for (int32_t i = 0; arena->training && !arena->accumulation && i < network->layer_count; i++) {
+        const gm_layer *layer = &network->layers[i];
+        gm_buffer *gradients = &buffers[BUFFERS_A_LAYER * i + PARAMETERS];
+        gradients->bytes = gm_size_add(layer->weight ? gm_size_align(matrix_bytes(layer->weight->count, 1)) : 0,
+                                       layer->bias ? gm_size_align(matrix_bytes(layer->bias->count, 1)) : 0);
+        gradients->first = backward_step(network, i);
+        gradients->last = backward_step(network, 0) + 1;
+    }
+}
+
 /* Memory handed out piece by piece; without memory it only counts. */
 struct cursor {
     char *memory;
@@ -137,15 +172,19 @@ static void take_gradient(struct cursor *cursor, gm_parameter *parameter)
         parameter->gradient = take(cursor, matrix_bytes(parameter->count, 1));
 }
 
-/* Parameters, then gradients, which are of the same order: the part that starts at zero. */
-static void lay_out_parameters(const gm_network *network, bool training, struct cursor *cursor)
+static void lay_out_gradients(const gm_layer *layer, struct cursor *cursor)
+{
+    take_gradient(cursor, layer->weight);
+    take_gradient(cursor, layer->bias);
+}
+
+/* Parameters, then gradients that outlast the next forward call. */
+static void lay_out_parameters(const gm_network *network, bool gradients, struct cursor *cursor)
 {
     for (int32_t i = 0; i < network->parameter_count; i++)
         network->parameters[i].value = take(cursor, matrix_bytes(network->parameters[i].count, 1));
-    for (int32_t i = 0; training && i < network->layer_count; i++) {
-        take_gradient(cursor, network->layers[i].weight);
-        take_gradient(cursor, network->layers[i].bias);
-    }
+    for (int32_t i = 0; gradients && i < network->layer_count; i++)
+        lay_out_gradients(&network->layers[i], cursor);
 }
 
 static void *at(char *block, const gm_buffer *buffer)
@@ -160,6 +199,7 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
     describe_again(network, arena, buffers);
     describe_gradients(network, arena, buffers);
     describe_terms(network, arena, buffers);
+    describe_parameters(network, arena, buffers);
     char *block = take(cursor, gm_plan(buffers, BUFFERS_A_LAYER * network->layer_count));
     for (int32_t i = 0; i < network->layer_count; i++) {
         const gm_buffer *own = buffers + BUFFERS_A_LAYER * i;
@@ -168,6 +208,9 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
         arena->gradients[i] = at(block, &own[GRADIENT]);
         arena->terms[i] = at(block, &own[TERMS]);
         arena->passes[i].saved = at(block, &own[SAVED]);
+        struct cursor gradients = {at(block, &own[PARAMETERS]), 0};
+        if (gradients.memory)
+            lay_out_gradients(&network->layers[i], &gradients);
     }
 }
 
@@ -175,7 +218,7 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
 static int64_t lay_out(gm_model *model, gm_buffer *buffers, char *memory, int64_t *zero_bytes)
 {
     struct cursor cursor = {memory, 0};
-    lay_out_parameters(&model->network, model->training, &cursor);
+    lay_out_parameters(&model->network, model->training && model->trained.accumulation, &cursor);
     *zero_bytes = cursor.used;
     lay_out_arena(&model->network, &model->inference, buffers, &cursor);
     if (model->training)
@@ -188,9 +231,10 @@ static bool allocate_arena(gm_arena *arena, size_t layers)
     arena->values = calloc(layers, sizeof *arena->values);
     arena->gradients = calloc(layers, sizeof *arena->gradients);
     arena->again = calloc(layers, sizeof *arena->again);
+    arena->made = calloc(layers, sizeof *arena->made);
     arena->terms = calloc(layers, sizeof *arena->terms);
     arena->passes = calloc(layers, sizeof *arena->passes);
-    return arena->values && arena->again && arena->gradients && arena->terms && arena->passes;
+    return arena->values && arena->again && arena->made && arena->gradients && arena->terms && arena->passes;
 }
 
 gm_status gm_model_allocate(gm_model *model)
@@ -231,6 +275,7 @@ void gm_arena_destroy(gm_arena *arena, int32_t layers)
     free(arena->values);
     free(arena->gradients);
     free(arena->again);
+    free(arena->made);
     free(arena->terms);
     free(arena->passes);
 }

@@ -12,6 +12,7 @@ typedef struct gm_arena {
     int32_t groups;
     float **values;    /* NULL where the output lies in another layer's, or is the caller's */
     float **again;     /* of the outputs that are made a second time, NULL for others; training only */
+    bool *made;        /* whether the latest backward call has made it again */
     float **gradients; /* of the outputs, likewise; training only */
     float **terms;     /* of a layer's parameters, to be added to their gradients; NULL where the layer adds itself */
     gm_pass *passes;   /* the matrices of the latest forward call; their plans are made for: */

@@ -170,18 +170,33 @@ int32_t gm_network_gradient_owner(const gm_network *network, int32_t i)
     return i;
 }
 
-int32_t gm_network_first_rereader(const gm_network *network, int32_t i)
+static int64_t output_size(const gm_layer *layer)
 {
-    for (int32_t reader = network->layer_count - 1; reader > i; reader--)
-        if (network->layers[reader].x == i && gm_layer_keeps_input(&network->layers[reader]))
-            return reader;
-    return GM_NO_LAYER;
+    return gm_map_pixels(&layer->out) * layer->out.channels;
 }
 
-bool gm_network_recomputes(const gm_network *network, int32_t i)
+/* How many times as large as its output the largest one of the encoder is. */
+static int64_t largest_over(const gm_network *network, const gm_layer *layer)
 {
-    const gm_layer *layer = i < 0 ? NULL : &network->layers[i];
-    return layer && layer->kind == GM_LAYER_BATCHNORM_ADD && gm_network_first_rereader(network, i) != GM_NO_LAYER &&
-           gm_network_first_rereader(network, layer->residual) != GM_NO_LAYER &&
-           !gm_network_recomputes(network, layer->residual);
+    int64_t largest = 0;
+    for (int32_t i = 0; i < network->encoder_layers; i++)
+        largest = output_size(&network->layers[i]) > largest ? output_size(&network->layers[i]) : largest;
+    return largest / output_size(layer);
+}
+
+bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation)
+{
+    if (i < 0 || i >= network->encoder_layers)
+        return false;
+    const gm_layer *layer = &network->layers[i];
+    switch (layer->kind) {
+    case GM_LAYER_BATCHNORM:
+    case GM_LAYER_BATCHNORM_ADD:
+        return network->layers[layer->x].kind == GM_LAYER_CONV && largest_over(network, layer) <= 2;
+    case GM_LAYER_CONV:
+        return recomputation && (layer->x == GM_NETWORK_INPUT || layer->kernel == 1) &&
+               largest_over(network, layer) == 1;
+    default:
+        return false;
+    }
 }

@@ -33,13 +33,11 @@ int32_t gm_network_value_owner(const gm_network *network, int32_t i, bool traini
 /* The same of the gradient of its output. */
 int32_t gm_network_gradient_owner(const gm_network *network, int32_t i);
 
-/* The layer whose backward call is the first to read the output of layer i again; GM_NO_LAYER if none does. */
-int32_t gm_network_first_rereader(const gm_network *network, int32_t i);
-
-/* Whether the output of layer i can be forgotten after the forward pass and made a second time on the way back: that of
- * every other residual block, from its convolution's output and the output of the block before, which both are there.
- */
-bool gm_network_recomputes(const gm_network *network, int32_t i);
+/* Whether the output of layer i is forgotten after the forward pass and made a second time on the way back, once others
+ * have gone: that of a batch norm, alone or at the end of a residual block, in the first half of the encoder's memory,
+ * which costs a few passes over it. recomputation: the largest outputs, too, of convolutions of the network's input or
+ * of single pixels, which cost a product. */
+bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation);
 
 /* Fills the parameters, which must be zero: weights by seed, the same numbers on any number of threads. */
 void gm_network_initialize(const gm_network *network, gm_context *context, const gm_model_options *options);

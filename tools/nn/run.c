@@ -1,4 +1,6 @@
 /* Forward, backward and inference calls of a model. */
+#include <string.h>
+
 #include "nn/model_internal.h"
 
 /* Goes on after GM_NOT_FINITE, so that every output is written, and remembers it. */
@@ -49,6 +51,7 @@ static gm_pass *set_pass(const gm_model *model, gm_arena *arena, const struct ca
     pass->images = call->images;
     pass->groups = call->groups;
     pass->update = call->update;
+    pass->again = false;
     pass->line = (gm_conv_input){NULL, NULL, false};
     if (layer->x == GM_NETWORK_INPUT) {
         pass->x = call->x;
@@ -191,13 +194,42 @@ static void add_terms(const gm_parameter *parameter, const float *terms)
         parameter->gradient[i] += terms[i];
 }
 
-/* Makes the output of layer i, which was forgotten, a second time: the same bits from the same calls. */
+static gm_status make_again(gm_model *model, int32_t i);
+
+/* Where the output that `owner` made lies on the way back, NULL if it was never forgotten; it is made if it is not
+ * there yet. */
+static gm_status recall(gm_model *model, int32_t owner, const float **value)
+{
+    gm_arena *arena = &model->trained;
+    *value = owner < 0 ? NULL : arena->again[owner];
+    if (!*value || arena->made[owner])
+        return GM_OK;
+    arena->made[owner] = true;
+    return make_again(model, owner);
+}
+
+/* Makes the output of layer i, which was forgotten, a second time: the same bits from the same calls. What it reads may
+ * have been forgotten, too. */
 static gm_status make_again(gm_model *model, int32_t i)
 {
+    const gm_network *network = &model->network;
+    const gm_layer *layer = &network->layers[i];
     gm_pass *pass = &model->trained.passes[i];
+    const float *x, *residual = NULL;
+    gm_status result = GM_OK;
+    if (failed(recall(model, gm_network_value_owner(network, layer->x, true), &x), &result))
+        return result;
+    if (layer->residual != GM_NO_LAYER &&
+        failed(recall(model, gm_network_value_owner(network, layer->residual, true), &residual), &result))
+        return result;
+    pass->x = x ? x : pass->x;
+    pass->residual = residual ? residual : pass->residual;
     pass->y = model->trained.again[i];
+    pass->ldy = layer->out.channels;
     pass->update = false;
-    return gm_layer_forward(model->context, &model->network.layers[i], pass);
+    pass->again = true;
+    failed(gm_layer_forward(model->context, layer, pass), &result);
+    return result;
 }
 
 /* The backward call of one layer, after whatever it reads again has been made. */
@@ -206,10 +238,11 @@ static gm_status backward_layer(gm_model *model, int32_t i, const gm_gradients *
     const gm_layer *layer = &model->network.layers[i];
     gm_pass *pass = &model->trained.passes[i];
     gm_status result = GM_OK;
-    if (layer->x >= 0 && model->trained.again[layer->x] && gm_layer_keeps_input(layer)) {
-        if (gm_network_first_rereader(&model->network, layer->x) == i && failed(make_again(model, layer->x), &result))
+    if (gm_layer_keeps_input(layer)) {
+        const float *x;
+        if (failed(recall(model, gm_network_value_owner(&model->network, layer->x, true), &x), &result))
             return result;
-        pass->x = model->trained.again[layer->x];
+        pass->x = x ? x : pass->x;
     }
     failed(gm_layer_backward(model->context, layer, pass, gradients), &result);
     return result;
@@ -224,6 +257,7 @@ static gm_status run_backward(gm_model *model, bool accumulate, float *dz, int64
     const gm_network *network = &model->network;
     const struct matrix last = {dz, lddz};
     gm_status result = GM_OK;
+    memset(model->trained.made, 0, (size_t)network->layer_count * sizeof *model->trained.made);
     for (int32_t i = network->layer_count - 1; i >= 0; i--) {
         const gm_layer *layer = &network->layers[i];
         const struct matrix dy = gradient_of(network, &model->trained, &last, i);

@@ -69,7 +69,7 @@ static const gm_field fields[] = {
     {"zero-init-residual", GM_FIELD_CHOICE, FIELD(zero_init_residual), 0, 0, no_or_yes, 0, "no|yes",
      "Residual blocks of a ResNet start as the identity (yes)"},
     {"recompute", GM_FIELD_CHOICE, FIELD(recompute), 0, 0, no_or_yes, 0, "no|yes",
-     "Compute every other sum of a ResNet's blocks twice: less memory, some percent more time, the same weights (no)"},
+     "Compute large outputs of cheap convolutions twice: less memory, some percent more time, the same weights (no)"},
     {"init", GM_FIELD_TEXT, FIELD(init), 0, 0, 0, 0, "FILE",
      "Weights to start from: a run's backbone.safetensors or a .pth file of PyTorch's"},
     {"normalization", GM_FIELD_CHOICE, FIELD(normalization), 0, 0, normalization_choice, 0, "NAME",
