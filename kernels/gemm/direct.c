@@ -36,14 +36,17 @@ static bool must_pack(const struct gm_gemm_kernels *kernels, const struct gm_gem
            (p->a->transposed && (kernels->whole_rows || p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
 }
 
-/* Elements of C up to which k is cut, least k of a part, and most parts: the partial sums take at most 1 MiB. */
-enum { SPLIT_ELEMENTS = 1 << 14, PART_DEPTH = 2048, MOST_PARTS = 16 };
+/* Elements of C up to which k is cut, and of one whose sides are at most SPLIT_SIDE; least k of a part, most parts, and
+ * floats of the partial sums: 1 MiB. */
+enum { SPLIT_ELEMENTS = 1 << 14, SPLIT_SQUARE = 1 << 16, SPLIT_SIDE = 512 };
+enum { PART_DEPTH = 2048, MOST_PARTS = 16, PARTIAL_FLOATS = 1 << 18 };
 
 int64_t gm_gemm_parts(const struct gm_gemm_product *p)
 {
-    if (p->k < 2 * PART_DEPTH || p->m > SPLIT_ELEMENTS || p->m * p->n > SPLIT_ELEMENTS)
+    const int64_t most = gm_max_i64(p->m, p->n) <= SPLIT_SIDE ? SPLIT_SQUARE : SPLIT_ELEMENTS;
+    if (p->k < 2 * PART_DEPTH || p->m > most || p->m * p->n > most)
         return 1;
-    return gm_min_i64(p->k / PART_DEPTH, MOST_PARTS);
+    return gm_min_i64(p->k / PART_DEPTH, gm_min_i64(MOST_PARTS, PARTIAL_FLOATS / gm_max_i64(1, p->m * p->n)));
 }
 
 static int64_t panel_floats(const struct gm_gemm_kernels *kernels, int64_t depth)
