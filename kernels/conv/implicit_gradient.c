@@ -371,15 +371,43 @@ static size_t sums_bytes(const struct job *job)
     return gm_workspace_bytes((size_t)(job->parts * taps_of(&job->w) * job->w.cols * job->w.channels) * sizeof(float));
 }
 
+/* Whether all pixels of dy and x, as they are stored, are the two operands of one product. */
+static bool is_product(const gm_conv_plan *plan)
+{
+    const gm_conv_shape *s = &plan->shape;
+    return s->kernel_height * s->kernel_width == 1 && s->stride == 1 && s->padding == 0;
+}
+
 static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_conv_pass pass)
 {
     (void)pass;
+    const gm_conv_shape *s = &plan->shape;
     const struct job job = make_job(plan, NULL);
-    return copies_bytes(context, &job) + sums_bytes(&job);
+    const size_t bytes = copies_bytes(context, &job) + sums_bytes(&job);
+    if (!is_product(plan))
+        return bytes;
+    const size_t product =
+        gm_gemm_run_workspace(context, s->out_channels, s->in_channels, gm_conv_in_rows(s), GM_GEMM_STORE);
+    return product > bytes ? product : bytes;
+}
+
+/* dy^T x, whose tiles read memory ahead while they compute; a copy would wait for it. */
+static void run_product(gm_context *context, const struct gm_conv_call *call)
+{
+    const gm_conv_shape *s = &call->plan->shape;
+    const struct gm_gemm_source dy = {.transposed = true, .data = call->dy, .ld = call->lddy};
+    const struct gm_gemm_source x = {.data = call->source.x, .ld = call->source.ldx};
+    const struct gm_gemm_epilogue store = {.c = call->dweight, .ldc = s->in_channels, .alpha = 1.0f};
+    gm_gemm_run(context, s->out_channels, s->in_channels, gm_conv_in_rows(s), &dy, &x, &store);
 }
 
 static gm_status run(gm_context *context, const struct gm_conv_call *call)
 {
+    const gm_conv_input *input = &call->source.input;
+    if (is_product(call->plan) && !input->scale && !input->relu) {
+        run_product(context, call);
+        return GM_OK;
+    }
     struct job job = make_job(call->plan, call);
     const size_t mark = gm_workspace_mark(context);
     job.copy = context->kernels.conv;
