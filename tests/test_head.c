@@ -88,15 +88,15 @@ START_TEST(a_head_lies_beside_its_encoder)
     snprintf(classifier, sizeof classifier, "%s", test_path(&folder, "classifier.safetensors"));
     snprintf(converted, sizeof converted, "%s", test_path(&folder, "classifier.pth"));
     ck_assert_int_eq(gm_backbone_save(model, &options, &vectors, NULL, backbone, &error), GM_OK);
-    ck_assert_int_eq(gm_head_load(backbone, DIM, &head, &error), GM_OK);
+    ck_assert_int_eq(gm_head_load(backbone, &head, &error), GM_OK);
     ck_assert_int_eq(head.classes, 0);
 
     ck_assert_msg(gm_head_save(&written, backbone, model, &vectors, classifier, &error) == GM_OK, "%s", error.message);
-    ck_assert_msg(gm_head_load(classifier, DIM, &head, &error) == GM_OK, "%s", error.message);
+    ck_assert_msg(gm_head_load(classifier, &head, &error) == GM_OK, "%s", error.message);
     check_head(&head, true);
     gm_head_free(&head);
     ck_assert_ptr_null(head.weight);
-    ck_assert_msg(gm_head_load(folder.path, 0, &head, &error) == GM_OK, "%s", error.message);
+    ck_assert_msg(gm_head_load(folder.path, &head, &error) == GM_OK, "%s", error.message);
     check_head(&head, true);
     gm_head_free(&head);
     ck_assert_msg(gm_backbone_load(context, classifier, 0, 0, 4, &loaded, &ignored, &error) == GM_OK, "%s",
@@ -108,7 +108,7 @@ START_TEST(a_head_lies_beside_its_encoder)
     gm_column_scale_free(&columns);
 
     ck_assert_msg(gm_weights_convert(classifier, converted, &count, &error) == GM_OK, "%s", error.message);
-    ck_assert_msg(gm_head_load(converted, DIM, &head, &error) == GM_OK, "%s", error.message);
+    ck_assert_msg(gm_head_load(converted, &head, &error) == GM_OK, "%s", error.message);
     check_head(&head, false);
     gm_head_free(&head);
     ck_assert_int_eq(gm_backbone_load(context, converted, 0, 0, 4, &loaded, &ignored, &error), GM_OK);
@@ -130,7 +130,7 @@ START_TEST(names_that_are_no_text_are_not_written)
     gm_error error = {GM_OK, ""};
     gm_head read;
     test_expect(gm_backbone_save(model, &options, NULL, &head, path, &error), &error, GM_BAD_DATA, "class 1 is not");
-    ck_assert_int_eq(gm_head_load(path, DIM, &read, &error), GM_BAD_DATA);
+    ck_assert_int_eq(gm_head_load(path, &read, &error), GM_BAD_DATA);
     gm_model_destroy(model);
     gm_context_destroy(context);
 }
@@ -160,19 +160,18 @@ START_TEST(heads_that_are_wrong_are_refused)
         {{good, {"fc.bias", GM_TENSOR_I64, 1, {CLASSES}, (void *)integers}, other}, NULL, "'fc.bias' is I64 [3]"},
         {{{"fc.weight", GM_TENSOR_F32, 1, {DIM}, weight}, good_bias, other}, NULL, "'fc.weight' is F32 [7]"},
         {{{"fc.weight", GM_TENSOR_F32, 3, {CLASSES, DIM, 1}, weight}, good_bias, other}, NULL, "F32 [3, 7, 1]"},
-        {{{"fc.weight", GM_TENSOR_F32, 2, {CLASSES, DIM - 1}, weight}, good_bias, other}, NULL, "takes 6 features"},
         {{{"fc.weight", GM_TENSOR_F32, 2, {CLASSES, 0}, weight}, good_bias, other}, NULL, "F32 [3, 0]"},
         {{{"fc.weight", GM_TENSOR_F32, 2, {0, DIM}, weight}, {"fc.bias", GM_TENSOR_F32, 1, {0}, bias}, other},
          NULL,
          "F32 [0, 7]"},
         {{{"fc.weight", GM_TENSOR_F32, 2, {CLASSES, DIM}, endless}, good_bias, other}, NULL, "NaN or infinity"},
-        {{good, good_bias, other}, "[\"a\", \"b\"]", "no JSON array of 3 names"},
-        {{good, good_bias, other}, "[\"a\", \"b\", \"c\", \"d\"]", "no JSON array of 3 names"},
-        {{good, good_bias, other}, "{\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}", "no JSON array of 3 names"},
-        {{good, good_bias, other}, "", "no JSON array of 3 names"},
-        {{good, good_bias, other}, "[\"a\", 1, \"c\"]", "class_names[1] is no text"},
-        {{good, good_bias, other}, "[\"a\", \"b\", \"\\u001b[2J\"]", "class_names[2] is no text"},
-        {{good, good_bias, other}, "[\"a\", \"b\", \"\\u0000\"]", "no JSON array of 3 names"},
+        {{good, good_bias, other}, "[\"a\", \"b\"]", "has names of 2 classes where 3 are"},
+        {{good, good_bias, other}, "[\"a\", \"b\", \"c\", \"d\"]", "has names of 4 classes"},
+        {{good, good_bias, other}, "", "class_names: line 1: "},
+        {{good, good_bias, other}, "7", "class_names: line 1: "},
+        {{good, good_bias, other}, "[\"a\", 1, \"c\"]", "class 1 has no name"},
+        {{good, good_bias, other}, "[\"a\", \"b\", \"\\u001b[2J\"]", "class 2 has no name"},
+        {{good, good_bias, other}, "[\"a\", \"b\", \"\\u0000\"]", "class_names: line 1: "},
     };
     const char *path = test_path(&folder, "weights.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -189,11 +188,49 @@ START_TEST(heads_that_are_wrong_are_refused)
         const bool named = cases[i].class_names;
         ck_assert_msg(gm_safetensors_write(path, count, tensors, named, &metadata, &error) == GM_OK, "%zu: %s", i,
                       error.message);
-        const gm_status status = gm_head_load(path, DIM, &head, &error);
+        const gm_status status = gm_head_load(path, &head, &error);
         ck_assert_msg(cases[i].pattern || status == GM_OK, "%zu: %s", i, error.message);
         if (cases[i].pattern)
             test_expect(status, &error, GM_BAD_DATA, cases[i].pattern);
         ck_assert_int_eq(head.classes, cases[i].pattern ? 0 : CLASSES);
+        gm_head_free(&head);
+    }
+}
+END_TEST
+
+/* Files of names as they are published. */
+START_TEST(classes_get_names_from_a_file)
+{
+    const struct {
+        const char *text, *pattern; /* NULL: "a b", "c", "d" */
+    } cases[] = {
+        {"a b\nc\nd\n", NULL},
+        {"\na b\r\nc\r\n\r\nd", NULL},
+        {" [\"a b\", \"c\", \"d\"]\n", NULL},
+        {"{\"2\": \"d\", \"0\": \"a b\", \"1\": \"c\"}", NULL},
+        {"{\"0\": [\"n01\", \"a b\"], \"1\": [\"n02\", \"c\"], \"2\": [\"d\"]}", NULL},
+        {"a\nb\n", "names.txt: has names of 2 classes where 3 are needed"},
+        {"", "has names of 0 classes"},
+        {"[\"a\", \"b\"]", "has names of 2 classes"},
+        {"[\"a\", \"b\", []]", "class 2 has no name"},
+        {"{\"1\": \"a\", \"2\": \"b\", \"3\": \"c\"}", "class 0 has no name"},
+        {"{\"0\": \"a\", \"1\": \"b\", \"2\": {\"x\": \"c\"}}", "class 2 has no name"},
+        {"{\"0\": \"a\", \"0\": \"b\", \"2\": \"c\"}", "names.txt: line 1: duplicate"},
+        {"{0: 'a', 1: 'b', 2: 'c'}", "names.txt: line 1: "},
+        {"a\nb\x1b[2J\nc\n", "line 2 has control characters"},
+    };
+    char path[512];
+    snprintf(path, sizeof path, "%s", test_path(&folder, "names.txt"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gm_head head = {.classes = CLASSES, .dim = DIM, .class_names = names};
+        gm_error error = {GM_OK, ""};
+        test_write(path, cases[i].text, strlen(cases[i].text));
+        const gm_status status = gm_head_read_names(&head, path, &error);
+        ck_assert_msg(cases[i].pattern || status == GM_OK, "%zu: %s", i, error.message);
+        if (cases[i].pattern)
+            test_expect(status, &error, GM_BAD_DATA, cases[i].pattern);
+        ck_assert_str_eq(head.class_names[0], cases[i].pattern ? names[0] : "a b");
+        ck_assert_str_eq(head.class_names[2], cases[i].pattern ? names[2] : "d");
         gm_head_free(&head);
     }
 }
@@ -212,7 +249,7 @@ START_TEST(published_heads_are_read)
         gm_error error = {GM_OK, ""};
         gm_head head;
         ck_assert_int_eq(gm_pth_write(path, 2, tensors, &error), GM_OK);
-        ck_assert_msg(gm_head_load(path, 0, &head, &error) == GM_OK, "%s", error.message);
+        ck_assert_msg(gm_head_load(path, &head, &error) == GM_OK, "%s", error.message);
         check_head(&head, false);
         gm_head_free(&head);
     }
@@ -281,6 +318,7 @@ int main(void)
     tcase_add_test(tests, a_head_lies_beside_its_encoder);
     tcase_add_test(tests, names_that_are_no_text_are_not_written);
     tcase_add_test(tests, heads_that_are_wrong_are_refused);
+    tcase_add_test(tests, classes_get_names_from_a_file);
     tcase_add_test(tests, published_heads_are_read);
     tcase_add_test(tests, probabilities_are_those_of_the_softmax);
     tcase_add_test(tests, the_top_classes_are_in_order);

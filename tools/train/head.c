@@ -41,7 +41,7 @@ static gm_status find(const gm_tensor_file *file, const char *bare_name, int64_t
     return GM_OK;
 }
 
-static gm_status check_shapes(const gm_tensor_file *file, const gm_tensor *weight, const gm_tensor *bias, int64_t dim,
+static gm_status check_shapes(const gm_tensor_file *file, const gm_tensor *weight, const gm_tensor *bias,
                               gm_error *error)
 {
     char of_weight[128], of_bias[128];
@@ -54,9 +54,6 @@ static gm_status check_shapes(const gm_tensor_file *file, const gm_tensor *weigh
                             "%s: '%.200s' is %s and '%.200s' is %s where [classes, features] and [classes] are needed",
                             gm_tensor_file_path(file), weight->name, of_weight, bias->name, of_bias);
     }
-    if (dim > 0 && weight->shape[1] != dim)
-        return gm_error_set(error, GM_BAD_DATA, "%s: '%.200s' takes %lld features, but the encoder has %lld",
-                            gm_tensor_file_path(file), weight->name, (long long)weight->shape[1], (long long)dim);
     return GM_OK;
 }
 
@@ -73,36 +70,99 @@ static gm_status read_array(gm_tensor_file *file, int64_t index, float **values,
     return gm_weights_read_array(file, index, &array, error);
 }
 
-static gm_status add_names(const gm_tensor_file *file, const json_t *array, gm_head *head, gm_error *error)
+/* A name, or the last of several. */
+static const char *name_of(const json_t *value)
 {
-    const char *path = gm_tensor_file_path(file);
-    if (!json_is_array(array) || json_array_size(array) != (size_t)head->classes)
-        return gm_error_set(error, GM_BAD_DATA, "%s: its class_names are no JSON array of %lld names", path,
-                            (long long)head->classes);
+    const size_t count = json_array_size(value);
+    return json_string_value(count > 0 ? json_array_get(value, count - 1) : value);
+}
+
+/* names = those of an array, or of an object whose keys are the numbers of classes. source: what has them, for
+ * messages. */
+static gm_status collect_names(const char *source, const json_t *json, int64_t classes, struct gm_texts *names,
+                               gm_error *error)
+{
+    const bool array = json_is_array(json);
+    const size_t count = array ? json_array_size(json) : json_object_size(json);
     gm_status status = GM_OK;
-    for (int64_t i = 0; i < head->classes && status == GM_OK; i++) {
-        const char *name = json_string_value(json_array_get(array, (size_t)i));
+    if (count != (size_t)classes)
+        return gm_error_set(error, GM_BAD_DATA, "%s: has names of %zu classes where %lld are needed", source, count,
+                            (long long)classes);
+    for (int64_t i = 0; i < classes && status == GM_OK; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        const char *name = name_of(array ? json_array_get(json, (size_t)i) : json_object_get(json, key));
         if (!name || !gm_text_is_plain(name, strlen(name)))
-            return gm_error_set(error, GM_BAD_DATA, "%s: class_names[%lld] is no text, or has control characters", path,
-                                (long long)i);
-        status = gm_texts_add(&head->names, name, strlen(name), error);
+            return gm_error_set(error, GM_BAD_DATA, "%s: class %lld has no name, or one with control characters",
+                                source, (long long)i);
+        status = gm_texts_add(names, name, strlen(name), error);
     }
-    head->class_names = gm_texts_items(&head->names);
+    return status;
+}
+
+static gm_status parse_names(const char *source, const char *text, int64_t classes, struct gm_texts *names,
+                             gm_error *error)
+{
+    json_error_t where;
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    const gm_status status = json ? collect_names(source, json, classes, names, error)
+                                  : gm_error_set(error, GM_BAD_DATA, "%s: line %d: %s", source, where.line, where.text);
+    json_decref(json);
+    return status;
+}
+
+/* Takes the names over if all is well. */
+static gm_status set_names(gm_head *head, gm_status status, struct gm_texts *names)
+{
+    struct gm_texts *old = status == GM_OK ? &head->names : names;
+    gm_texts_free(old);
+    if (status == GM_OK) {
+        head->names = *names;
+        head->class_names = gm_texts_items(&head->names);
+    }
     return status;
 }
 
 static gm_status read_names(const gm_tensor_file *file, gm_head *head, gm_error *error)
 {
+    char source[512];
+    struct gm_texts names = {0};
     const char *text = gm_tensor_file_metadata(file, "class_names");
     if (!text)
         return GM_OK;
-    json_t *array = json_loads(text, 0, NULL);
-    const gm_status status = add_names(file, array, head, error);
-    json_decref(array);
+    snprintf(source, sizeof source, "%s: class_names", gm_tensor_file_path(file));
+    return set_names(head, parse_names(source, text, head->classes, &names, error), &names);
+}
+
+static gm_status split_lines(const char *path, int64_t classes, struct gm_texts *names, gm_error *error)
+{
+    gm_status status = gm_texts_read_lines(path, names, error);
+    for (int64_t i = 0; i < names->count && status == GM_OK; i++)
+        if (!gm_text_is_plain(names->items[i], strlen(names->items[i])))
+            status = gm_error_set(error, GM_BAD_DATA, "%s: line %lld has control characters", path, (long long)i + 1);
+    if (status == GM_OK && names->count != classes)
+        status = gm_error_set(error, GM_BAD_DATA, "%s: has names of %lld classes where %lld are needed", path,
+                              (long long)names->count, (long long)classes);
     return status;
 }
 
-gm_status gm_head_read(gm_tensor_file *file, int64_t dim, gm_head *head, gm_error *error)
+gm_status gm_head_read_names(gm_head *head, const char *path, gm_error *error)
+{
+    enum { MOST_BYTES = 1 << 26 };
+    struct gm_texts names = {0};
+    char *text;
+    size_t size;
+    gm_status status = gm_file_read(path, MOST_BYTES, &text, &size, error);
+    if (status != GM_OK)
+        return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+    const char first = text[strspn(text, " \t\r\n")];
+    status = first == '[' || first == '{' ? parse_names(path, text, head->classes, &names, error)
+                                          : split_lines(path, head->classes, &names, error);
+    free(text);
+    return set_names(head, status, &names);
+}
+
+gm_status gm_head_read(gm_tensor_file *file, gm_head *head, gm_error *error)
 {
     int64_t weight, bias;
     *head = (gm_head){0};
@@ -115,7 +175,7 @@ gm_status gm_head_read(gm_tensor_file *file, int64_t dim, gm_head *head, gm_erro
         return gm_error_set(error, GM_BAD_DATA, "%s: has %s, but no %s; a head has both", gm_tensor_file_path(file),
                             weight < 0 ? "fc.bias" : "fc.weight", weight < 0 ? "fc.weight" : "fc.bias");
     const gm_tensor weights = gm_tensor_file_tensor(file, weight), biases = gm_tensor_file_tensor(file, bias);
-    status = check_shapes(file, &weights, &biases, dim, error);
+    status = check_shapes(file, &weights, &biases, error);
     if (status != GM_OK)
         return status;
     head->classes = weights.shape[0];
@@ -139,14 +199,14 @@ const char *gm_head_path(const char *path, char *inside)
     return stat(inside, &about) ? gm_backbone_path(path, inside) : inside;
 }
 
-gm_status gm_head_load(const char *path, int64_t dim, gm_head *head, gm_error *error)
+gm_status gm_head_load(const char *path, gm_head *head, gm_error *error)
 {
     char inside[GM_BACKBONE_PATH];
     gm_tensor_file *file;
     *head = (gm_head){0};
     gm_status status = gm_tensor_file_open(gm_head_path(path, inside), &file, error);
     if (status == GM_OK)
-        status = gm_head_read(file, dim, head, error);
+        status = gm_head_read(file, head, error);
     gm_tensor_file_close(file);
     return status == GM_IO_ERROR ? GM_BAD_DATA : status;
 }

@@ -22,14 +22,18 @@ typedef struct gm_head {
 void gm_head_free(gm_head *head);
 
 /* The head in a file of any format of formats/tensor_file.h, its names without the parts in front that train/weights.h
- * looks past; of no classes where there is none. dim: the encoder's features, with which it must agree; 0: any. Errors:
- * GM_BAD_DATA (one of the two tensors alone, or twice; other shapes, types; NaN or infinity; names of another count),
- * GM_IO_ERROR, GM_OUT_OF_MEMORY; *head is empty then. */
-gm_status gm_head_read(gm_tensor_file *file, int64_t dim, gm_head *head, gm_error *error);
+ * looks past; of no classes where there is none. Errors: GM_BAD_DATA (one of the two tensors alone, or twice; other
+ * shapes, types; NaN or infinity; names of another count), GM_IO_ERROR, GM_OUT_OF_MEMORY; *head is empty then. */
+gm_status gm_head_read(gm_tensor_file *file, gm_head *head, gm_error *error);
+
+/* Gives the classes the names of a file: one a line; a JSON array; or a JSON object of names by class number, {"0":
+ * "tench", …}, or of arrays that end in the name, {"0": ["n01440764", "tench"], …}. Errors: GM_BAD_DATA (no such file;
+ * other contents; another number of names; control characters), GM_OUT_OF_MEMORY; the names are as they were then. */
+gm_status gm_head_read_names(gm_head *head, const char *path, gm_error *error);
 
 /* The same from a path. Of a run's folder: from classifier.safetensors if that is there, else from its backbone.
  * Errors: as above, with GM_BAD_DATA for a file that is not there. */
-gm_status gm_head_load(const char *path, int64_t dim, gm_head *head, gm_error *error);
+gm_status gm_head_load(const char *path, gm_head *head, gm_error *error);
 
 /* Where gm_head_load() looks: `inside`, GM_BACKBONE_PATH bytes, has memory for a file in a run's folder; any other path
  * as it is. */
