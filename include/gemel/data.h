@@ -67,9 +67,9 @@ static inline gm_dataset_options gm_dataset_default_options(void)
 }
 
 /* what: "fashion-mnist" (Debian's package dataset-fashion-mnist), "mnist" or a folder with the four idx files, plain or
- * gzip; a folder with the binary files of CIFAR-10 or CIFAR-100; a folder of JPEG and PNG images; a .npy file [rows,
- * dim] of float32, float16 or uint8 in C order; or "synthetic".
- * Errors: GM_IO_ERROR, GM_BAD_DATA, GM_OUT_OF_MEMORY, GM_BAD_USAGE; *dataset is NULL then. */
+ * gzip; a folder with the binary files of CIFAR-10 or CIFAR-100; a folder of JPEG and PNG images, or one such image; a
+ * .npy file [rows, dim] of float32, float16 or uint8 in C order; or "synthetic". Errors: GM_IO_ERROR, GM_BAD_DATA,
+ * GM_OUT_OF_MEMORY, GM_BAD_USAGE; *dataset is NULL then. */
 GM_API gm_status gm_dataset_open(const char *what, const gm_dataset_options *options, gm_dataset **dataset,
                                  gm_error *error);
 GM_API void gm_dataset_close(gm_dataset *dataset);

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "formats/image.h"
 
 #define DEBIAN_DATASETS "/usr/share/datasets/"
 
@@ -67,7 +70,9 @@ static enum source find_source(const char *what)
 {
     if (ends_with(what, ".npy"))
         return SOURCE_NPY;
-    return is_folder(what) && !gm_dataset_is_cifar(what) && !gm_dataset_is_mnist(what) ? SOURCE_IMAGES : SOURCE_WHOLE;
+    if (is_folder(what))
+        return gm_dataset_is_cifar(what) || gm_dataset_is_mnist(what) ? SOURCE_WHOLE : SOURCE_IMAGES;
+    return access(what, F_OK) == 0 && gm_image_is_named(what) ? SOURCE_IMAGES : SOURCE_WHOLE;
 }
 
 static gm_status check_options(const char *what, enum source source, const gm_dataset_options *options, gm_error *error)
@@ -110,7 +115,7 @@ static gm_status read_dataset(struct gm_dataset_memory *memory, const char *what
         return gm_dataset_read_mnist(memory, what, NULL, error);
     return gm_error_set(error, GM_BAD_DATA,
                         "%s: no such data; give fashion-mnist, mnist, synthetic, a folder of images, with the four idx "
-                        "files of MNIST or with the binary files of CIFAR, or a .npy file",
+                        "files of MNIST or with the binary files of CIFAR, an image, or a .npy file",
                         what);
 }
 

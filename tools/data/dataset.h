@@ -33,8 +33,8 @@ gm_status gm_dataset_read_mnist(struct gm_dataset_memory *memory, const char *fo
 bool gm_dataset_is_cifar(const char *folder);
 gm_status gm_dataset_read_cifar(struct gm_dataset_memory *memory, const char *folder, gm_error *error);
 
-/* A folder of image files, split and labelled as its subfolders and the options say; nothing is decoded without
- * options->skip_bad_images. */
+/* A folder of image files, or one such file, split and labelled as its subfolders and the options say; nothing is
+ * decoded without options->skip_bad_images. */
 gm_status gm_dataset_read_folder(struct gm_dataset_memory *memory, const char *folder,
                                  const gm_dataset_options *options, gm_error *error);
 

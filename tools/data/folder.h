@@ -23,12 +23,12 @@ struct gm_image_files {
 
 void gm_image_files_free(struct gm_image_files *files);
 
-/* A path as lists name it: inside the folder. */
+/* A path as lists name it: inside the folder, or the name of a file that is the data. */
 const char *gm_image_files_inside(const struct gm_image_files *files, int64_t index);
 
-/* The images of train/ and of val/ or test/ where there are such, else of the whole folder; of subfolders, also. A
- * folder of folders is a tree of classes, named as these. Files are in the order of torchvision's ImageFolder. Errors:
- * GM_IO_ERROR, GM_BAD_DATA (no image, an empty class …), GM_OUT_OF_MEMORY. */
+/* The image that `folder` is; or the images of train/ and of val/ or test/ where there are such, else of the whole
+ * folder; of subfolders, also. A folder of folders is a tree of classes, named as these. Files are in the order of
+ * torchvision's ImageFolder. Errors: GM_IO_ERROR, GM_BAD_DATA (no image, an empty class …), GM_OUT_OF_MEMORY. */
 gm_status gm_image_files_find(struct gm_image_files *files, gm_error *error);
 
 /* Replaces the labels by those of a text of lines PATH,LABEL; `path` names it. Errors also: an image without label. */

@@ -28,7 +28,8 @@ static const char *last_part(const char *path)
 
 const char *gm_image_files_inside(const struct gm_image_files *files, int64_t index)
 {
-    return files->paths.items[index] + strlen(files->folder) + 1;
+    const char *path = files->paths.items[index], *inside = path + strlen(files->folder);
+    return *inside ? inside + 1 : last_part(path);
 }
 
 static bool is_folder(const char *path)
@@ -192,7 +193,7 @@ static gm_status find_splits(const char *folder, bool *train, char test[MOST_PAT
     return status;
 }
 
-gm_status gm_image_files_find(struct gm_image_files *files, gm_error *error)
+static gm_status find_in_folder(struct gm_image_files *files, gm_error *error)
 {
     bool split;
     char train[MOST_PATH], test[MOST_PATH];
@@ -204,6 +205,18 @@ gm_status gm_image_files_find(struct gm_image_files *files, gm_error *error)
     status = find_part(files, train, GM_PART_TRAIN, error);
     if (status == GM_OK && files->has_test)
         status = find_part(files, test, GM_PART_TEST, error);
+    return status;
+}
+
+static gm_status take_image(struct gm_image_files *files, gm_error *error)
+{
+    const gm_status status = gm_texts_add(&files->paths, files->folder, strlen(files->folder), error);
+    return status == GM_OK ? extend(files, 0, -1, GM_PART_TRAIN, error) : status;
+}
+
+gm_status gm_image_files_find(struct gm_image_files *files, gm_error *error)
+{
+    const gm_status status = is_folder(files->folder) ? find_in_folder(files, error) : take_image(files, error);
     files->classes = (int32_t)files->class_names.count;
     if (files->classes == 0) {
         free(files->labels);
