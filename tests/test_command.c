@@ -156,7 +156,7 @@ static const struct {
     {"info", "GEMEL_THREADING", "pool", 0, "threading: pool"},
     {"info", "GEMEL_THREADING", "serial", 0, "threads: 1 (from: serial)"},
     {"info", "GEMEL_THREADING", "fibres", 2, "GEMEL_THREADING=fibres: no such threading; available here: pool, "},
-    {"info now", 0, 0, 2, "Too many arguments"},
+    {"info now", 0, 0, 3, "now: cannot open: No such file or directory"},
     {"bench resnet9", 0, 0, 2, "resnet9: nothing to time by that name"},
     {"bench conv --size=2", 0, 0, 2, "cannot build conv for 64 images of 2 x 2"},
     {"bench conv --size=8 --channels=1 --batch-size=2", 0, 0, 0, "\n  convolution        3 "},

@@ -66,6 +66,11 @@ void gm_tensor_file_close(gm_tensor_file *file)
     free(file);
 }
 
+const char *gm_tensor_file_format(const gm_tensor_file *file)
+{
+    return file->safetensors ? "safetensors" : "PyTorch";
+}
+
 const char *gm_tensor_file_path(const gm_tensor_file *file)
 {
     return file->path;

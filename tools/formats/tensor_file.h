@@ -14,6 +14,7 @@ gm_status gm_tensor_file_open(const char *path, gm_tensor_file **file, gm_error 
 void gm_tensor_file_close(gm_tensor_file *file); /* NULL is allowed */
 
 const char *gm_tensor_file_path(const gm_tensor_file *file);
+const char *gm_tensor_file_format(const gm_tensor_file *file); /* "safetensors" or "PyTorch" */
 
 /* The value of a metadata key of a safetensors file; NULL where there is none. */
 const char *gm_tensor_file_metadata(const gm_tensor_file *file, const char *key);

@@ -3,17 +3,34 @@
 #include <gemel/gemel.h>
 
 #include "command.h"
+#include "inspect.h"
 
-static const char doc[] = "Show the machine, the threads and the kernel chosen for each operation.";
+static const char doc[] =
+    "Show the machine, the threads and the kernel chosen for each operation; or what is in a run's folder or in a file "
+    "of weights."
+    "\vOf a run: its settings, how far it is, its latest losses, its results and files, and its backbone. Of weights "
+    "(safetensors, or PyTorch's .pth): their architecture, what they take, their tensors and classes.";
+
+typedef struct info_arguments {
+    gm_common_options common;
+    const char *path; /* NULL: of the machine */
+} info_arguments;
 
 static error_t parse_info(int key, char *argument, struct argp_state *state)
 {
-    (void)argument;
-    if (key == ARGP_KEY_INIT) {
-        state->child_inputs[0] = state->input;
+    info_arguments *a = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->common;
         return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0)
+            argp_error(state, "one run or file at a time: %s is too much", argument);
+        a->path = argument;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    return ARGP_ERR_UNKNOWN;
 }
 
 static void print_bytes(const char *name, int64_t bytes, const char *separator)
@@ -33,17 +50,10 @@ static void print_available(void)
     putchar('\n');
 }
 
-gm_status gm_command_info(int argc, char **argv, gm_error *error)
+static gm_status print_machine(const gm_common_options *common, gm_error *error)
 {
-    const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
-    const struct argp parser = {0, parse_info, "", doc, children, 0, 0};
-    gm_common_options common = gm_common_defaults();
-    const gm_status parsed = gm_command_parse(&parser, argc, argv, &common, error);
-    if (parsed != GM_OK)
-        return parsed;
-
     gm_context *context;
-    const gm_status status = gm_command_context(&common, &context, error);
+    const gm_status status = gm_command_context(common, &context, error);
     if (status != GM_OK)
         return status;
     gm_cpu_info cpu = {.size = sizeof cpu};
@@ -66,4 +76,15 @@ gm_status gm_command_info(int argc, char **argv, gm_error *error)
         printf("kernel %s: %s\n", operation, kernel);
     gm_context_destroy(context);
     return GM_OK;
+}
+
+gm_status gm_command_info(int argc, char **argv, gm_error *error)
+{
+    const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
+    const struct argp parser = {0, parse_info, "[RUN|WEIGHTS]", doc, children, 0, 0};
+    info_arguments arguments = {.common = gm_common_defaults()};
+    const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
+    if (parsed != GM_OK)
+        return parsed;
+    return arguments.path ? gm_inspect(arguments.path, stdout, error) : print_machine(&arguments.common, error);
 }

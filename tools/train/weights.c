@@ -53,6 +53,11 @@ static bool may_be_unused(const char *bare_name)
     return ends || begins_with_any(bare_name, parts, sizeof parts / sizeof *parts, &length);
 }
 
+bool gm_weights_is_encoder(const char *bare_name)
+{
+    return !may_be_unused(bare_name);
+}
+
 /* --- names ----------------------------------------------------------------------------------------------------- */
 
 struct named {

@@ -17,6 +17,9 @@
 /* The name without these parts in front: a place in it. */
 const char *gm_weights_bare_name(const char *name);
 
+/* Whether a tensor of this bare name can be an encoder's only: nothing that a reader of encoders leaves unused. */
+bool gm_weights_is_encoder(const char *bare_name);
+
 /* An array of a model as a tensor of a file. */
 gm_tensor gm_weights_tensor(const gm_parameter *array);
 
