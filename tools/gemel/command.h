@@ -17,6 +17,7 @@ gm_status gm_command_bench(int argc, char **argv, gm_error *error);
 gm_status gm_command_evaluate(int argc, char **argv, gm_error *error);
 gm_status gm_command_info(int argc, char **argv, gm_error *error);
 gm_status gm_command_knn(int argc, char **argv, gm_error *error);
+gm_status gm_command_predict(int argc, char **argv, gm_error *error);
 
 /* Flags of every subcommand that computes: --threads, --isa, --quiet. Include the parser among the children of the
  * subcommand's argp and hand it a structure at ARGP_KEY_INIT: state->child_inputs[i] = &common. */

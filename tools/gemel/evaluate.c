@@ -187,7 +187,7 @@ gm_status gm_evaluate_open(const gm_evaluate_arguments *a, gm_evaluate_inputs *i
     gm_pixel_scale scale;
     if (status == GM_OK)
         status = gm_backbone_load(inputs->context, a->weights, inputs->dataset->height, inputs->dataset->width,
-                                  feature_batch(inputs->dataset), &inputs->model, &scale, error);
+                                  a->batch ? a->batch : feature_batch(inputs->dataset), &inputs->model, &scale, error);
     if (status == GM_OK && gm_model_input_size(inputs->model) != inputs->dataset->dim)
         status = gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld",
                               a->weights, (long long)gm_model_input_size(inputs->model), inputs->dataset->name,

@@ -11,6 +11,7 @@ typedef struct gm_evaluate_arguments {
     gm_common_options common;
     const char *data, *weights;
     gm_train_config flags; /* of the data; what is not set is as in the run's configuration … */
+    int32_t batch;         /* samples that the encoder takes at once; 0: as fit 16 MB */
     bool all_images;       /* … but for its list of training images; and nothing is set apart unasked for */
     gm_evaluation_options options;
 } gm_evaluate_arguments;

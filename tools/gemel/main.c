@@ -17,9 +17,10 @@ static const struct {
     {"evaluate", "measure a run's features by linear classifier and nearest neighbours", gm_command_evaluate},
     {"knn", "measure a run's features by nearest neighbours alone", gm_command_knn},
     {"embed", "write a run's features of every sample to a .npy file", gm_command_embed},
+    {"predict", "name the classes of samples by weights with a classifier", gm_command_predict},
     {"convert", "write weights as safetensors or for PyTorch", gm_command_convert},
     {"bench", "time what the kernels save on this machine", gm_command_bench},
-    {"info", "show the machine, the threads and the kernel chosen for each operation", gm_command_info},
+    {"info", "show the machine and its kernels, or what is in a run or in weights", gm_command_info},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
