@@ -11,6 +11,9 @@ enum { BAND_FLOATS = 1 << 17, LEAST_CHUNKS = 16 };
  */
 enum { NARROW = 8, NARROW_IMAGES = 7 };
 
+/* Where threads write next to each other they would take the line from each other's caches. */
+enum { HELD_APART = GM_CACHE_LINE / sizeof(int64_t) };
+
 /* A vector: apart by this much more, rows a multiple of 4 KiB apart do not share a set of the first-level cache. */
 enum { CLASH = 1024, APART = 16 };
 
@@ -33,6 +36,7 @@ struct job {
     int64_t row_step, col_step, pixel, span, band_rows, image, band_floats;
 
     float *bands;           /* [threads, band_floats] */
+    int64_t *held;          /* for each thread, HELD_APART apart: the slot whose band it holds, or -1 */
     double *mean, *squares; /* [chunks of pixels, cols] */
     bool not_finite;
 };
@@ -64,8 +68,7 @@ static bool may_stay_in_place(const struct gm_conv_call *call, const struct gm_c
     const bool inside = w->top <= 0 && w->left <= 0 &&
                         (w->out_height - 1) * w->stride - w->top + w->kernel_height <= w->height &&
                         (w->out_width - 1) * w->stride - w->left + w->kernel_width <= w->width;
-    const bool clash = w->stride * s->ldx % CLASH == 0 && w->out_width > NARROW;
-    return inside && !s->input.scale && !s->input.relu && !clash && (w->kernel_width == 1 || s->ldx == w->channels);
+    return inside && !s->input.scale && !s->input.relu && (w->kernel_width == 1 || s->ldx == w->channels);
 }
 
 /* Where pixels follow each other in the band. A single tap needs only the pixels that it meets. */
@@ -373,8 +376,10 @@ static void run_chunk(void *arg, int64_t index, int worker)
     const struct gm_conv_window *w = &job->w;
     const struct chunk c = chunk_at(job, index);
     float *band = job->bands + worker * job->band_floats;
-    if (!job->in_place)
+    int64_t *const held = job->held + worker * HELD_APART;
+    if (!job->in_place && *held != c.slot)
         copy_band(job, &c.piece, band);
+    *held = c.slot;
     struct panel p = {.job = job, .chunk = &c, .view = view_of(job, &c.piece, band), .depth = gm_conv_window_depth(w)};
     for (p.col = c.first_col; p.col < c.last_col; p.col += job->gemm->nr) {
         p.cols = gm_min_i64(job->gemm->nr, c.last_col - p.col);
@@ -428,6 +433,11 @@ static size_t bands_bytes(const gm_context *context, const struct job *job)
     return gm_workspace_bytes((size_t)(context->threads * job->band_floats) * sizeof(float));
 }
 
+static size_t held_bytes(const gm_context *context)
+{
+    return gm_workspace_bytes((size_t)context->threads * HELD_APART * sizeof(int64_t));
+}
+
 static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_conv_pass pass)
 {
     size_t most = 0;
@@ -437,7 +447,8 @@ static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_
         if (w.out_height == 0 || w.out_width == 0)
             continue;
         const struct job job = make_job(plan, &call, &w);
-        const size_t bytes = bands_bytes(context, &job) + (pass == GM_CONV_FORWARD ? 2 * statistics_bytes(&job) : 0);
+        const size_t statistics = pass == GM_CONV_FORWARD ? 2 * statistics_bytes(&job) : 0;
+        const size_t bytes = bands_bytes(context, &job) + held_bytes(context) + statistics;
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -450,6 +461,9 @@ static gm_status run_window(gm_context *context, const struct gm_conv_call *call
     job.copy = context->kernels.conv;
     job.stats = context->kernels.column_stats;
     job.bands = gm_workspace_take(context, bands_bytes(context, &job));
+    job.held = gm_workspace_take(context, held_bytes(context));
+    for (int32_t i = 0; i < context->threads; i++)
+        job.held[i * HELD_APART] = -1;
     if (call->mean) {
         job.mean = gm_workspace_take(context, statistics_bytes(&job));
         job.squares = gm_workspace_take(context, statistics_bytes(&job));
