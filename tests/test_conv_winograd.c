@@ -269,6 +269,32 @@ START_TEST(the_choice_follows_the_shape)
 }
 END_TEST
 
+/* Larger tiles, with more weights, pay from some number of images on. */
+START_TEST(packed_weights_do_not_shrink_with_the_batch)
+{
+    static const int64_t channels[] = {3, 64, 512};
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    for (int64_t side = 1; side <= 14; side++)
+        for (int k = 0; k < 9; k++) {
+            size_t least[2] = {0, 0};
+            for (int64_t batch = 1; batch <= 80; batch++) {
+                const conv_case c = {batch, side, side + k % 2, channels[k / 3], channels[k % 3], 3, 3, 1, 1, 1, 0};
+                const gm_conv_shape shape = conv_shape_of(&c);
+                gm_conv_plan *plan;
+                ck_assert_int_eq(gm_conv_plan_create(context, &shape, NULL, &plan), GM_OK);
+                for (int pass = 0; pass < 2; pass++) {
+                    const size_t bytes = gm_conv_packed_f32_size(plan, pass ? GM_CONV_DATA_GRADIENT : GM_CONV_FORWARD);
+                    if (bytes < least[pass])
+                        ck_abort_msg("%s, pass %d", conv_describe(&c), pass);
+                    least[pass] = bytes;
+                }
+                gm_conv_plan_destroy(plan);
+            }
+        }
+    gm_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("conv_winograd");
@@ -280,5 +306,6 @@ int main(void)
     tcase_add_loop_test(tests, bits_do_not_depend_on_threads, 0, 2 * CASES);
     tcase_add_test(tests, statistics_are_those_of_the_result);
     tcase_add_test(tests, the_choice_follows_the_shape);
+    tcase_add_test(tests, packed_weights_do_not_shrink_with_the_batch);
     return test_run(suite);
 }

@@ -85,7 +85,7 @@ GM_API size_t gm_conv_f32_workspace(const gm_context *context, const gm_conv_pla
  * process, and is neither to be moved nor stored in files. */
 typedef struct gm_conv_packed gm_conv_packed;
 
-/* Bytes of it; 0 for the weight gradient. */
+/* Bytes of it, which do not shrink as the batch grows; 0 for the weight gradient. */
 GM_API size_t gm_conv_packed_f32_size(const gm_conv_plan *plan, gm_conv_pass pass);
 
 /* Packs weight [out_channels, in_channels, kernel_height, kernel_width] into memory of that size, aligned as malloc()

@@ -7,7 +7,7 @@
 #include "nn/plan.h"
 
 /* The buffers of layer i are BUFFERS_A_LAYER i + …; those that a layer does without have no bytes. */
-enum { VALUE, AGAIN, SAVED, GRADIENT, TERMS, PARAMETERS, BUFFERS_A_LAYER };
+enum { VALUE, AGAIN, SAVED, GRADIENT, TERMS, PARAMETERS, PACKED, PACKED_BACK, BUFFERS_A_LAYER };
 
 /* The schedule: layer i runs forward at step i; backward, from the last layer to the first, it has two steps: a layer
  * that reads first does so at the first one, and everything else happens at the second. */
@@ -41,6 +41,11 @@ static bool forgets(const gm_network *network, const gm_arena *arena, int32_t ow
 static int64_t matrix_bytes(int64_t rows, int64_t cols)
 {
     return gm_size_mul(gm_size_mul(rows, cols), sizeof(float));
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 static int64_t output_bytes(const gm_layer *layer, int64_t images)
@@ -153,6 +158,26 @@ static void describe_parameters(const gm_network *network, const gm_arena *arena
     }
 }
 
+/* Packed weights of convolutions, in each call that multiplies by them: on the way back the second step, and before it
+ * the call that makes a forgotten output again. Calls of fewer images need no more. */
+static void describe_packed(const gm_network *network, const gm_arena *arena, gm_buffer *buffers)
+{
+    for (int32_t i = 0; i < network->layer_count; i++) {
+        const gm_conv_plan *plan = arena->passes[i].plan;
+        gm_buffer *own = buffers + BUFFERS_A_LAYER * i, *forward = &own[PACKED], *back = &own[PACKED_BACK];
+        if (!plan)
+            continue;
+        forward->bytes = (int64_t)gm_conv_packed_f32_size(plan, GM_CONV_FORWARD);
+        forward->first = forward->last = i;
+        if (!arena->training)
+            continue;
+        back->bytes = larger((int64_t)gm_conv_packed_f32_size(plan, GM_CONV_DATA_GRADIENT),
+                             own[AGAIN].bytes ? forward->bytes : 0);
+        back->first = own[AGAIN].bytes ? own[AGAIN].first : backward_step(network, i) + 1;
+        back->last = backward_step(network, i) + 1;
+    }
+}
+
 /* Memory handed out piece by piece; without memory it only counts. */
 struct cursor {
     char *memory;
@@ -200,6 +225,7 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
     describe_gradients(network, arena, buffers);
     describe_terms(network, arena, buffers);
     describe_parameters(network, arena, buffers);
+    describe_packed(network, arena, buffers);
     char *block = take(cursor, gm_plan(buffers, BUFFERS_A_LAYER * network->layer_count));
     for (int32_t i = 0; i < network->layer_count; i++) {
         const gm_buffer *own = buffers + BUFFERS_A_LAYER * i;
@@ -208,6 +234,8 @@ static void lay_out_arena(const gm_network *network, gm_arena *arena, gm_buffer 
         arena->gradients[i] = at(block, &own[GRADIENT]);
         arena->terms[i] = at(block, &own[TERMS]);
         arena->passes[i].saved = at(block, &own[SAVED]);
+        arena->packed[i] = at(block, &own[PACKED]);
+        arena->packed_back[i] = at(block, &own[PACKED_BACK]);
         struct cursor gradients = {at(block, &own[PARAMETERS]), 0};
         if (gradients.memory)
             lay_out_gradients(&network->layers[i], &gradients);
@@ -233,31 +261,11 @@ static bool allocate_arena(gm_arena *arena, size_t layers)
     arena->again = calloc(layers, sizeof *arena->again);
     arena->made = calloc(layers, sizeof *arena->made);
     arena->terms = calloc(layers, sizeof *arena->terms);
+    arena->packed = calloc(layers, sizeof *arena->packed);
+    arena->packed_back = calloc(layers, sizeof *arena->packed_back);
     arena->passes = calloc(layers, sizeof *arena->passes);
-    return arena->values && arena->again && arena->made && arena->gradients && arena->terms && arena->passes;
-}
-
-gm_status gm_model_allocate(gm_model *model)
-{
-    const size_t layers = (size_t)model->network.layer_count;
-    gm_buffer *buffers = calloc(BUFFERS_A_LAYER * layers, sizeof *buffers);
-    if (!allocate_arena(&model->inference, layers) || !allocate_arena(&model->trained, layers) || !buffers) {
-        free(buffers);
-        return GM_OUT_OF_MEMORY;
-    }
-    gm_status status = GM_OK;
-    int64_t zero_bytes;
-    model->memory_size = lay_out(model, buffers, NULL, &zero_bytes);
-    if (model->memory_size == INT64_MAX) {
-        status = GM_SIZE_OVERFLOW;
-    } else if (!(model->memory = gm_block_allocate(model->memory_size))) {
-        status = GM_OUT_OF_MEMORY;
-    } else {
-        lay_out(model, buffers, model->memory, &zero_bytes);
-        memset(model->memory, 0, (size_t)zero_bytes);
-    }
-    free(buffers);
-    return status;
+    return arena->values && arena->again && arena->made && arena->gradients && arena->terms && arena->packed &&
+           arena->packed_back && arena->passes;
 }
 
 static void destroy_plans(gm_arena *arena, int32_t layers)
@@ -269,6 +277,57 @@ static void destroy_plans(gm_arena *arena, int32_t layers)
     arena->planned_images = 0;
 }
 
+static gm_status plan_conv(const gm_model *model, const gm_layer *layer, int64_t images, int32_t groups,
+                           gm_conv_plan **plan)
+{
+    const gm_conv_shape shape = gm_layer_conv_shape(layer, images);
+    gm_conv_options options = gm_conv_default_options();
+    options.groups = groups;
+    options.exact = model->exact;
+    return gm_conv_plan_create(model->context, &shape, &options, plan);
+}
+
+static gm_status make_plans(const gm_model *model, gm_arena *arena, int64_t images, int32_t groups)
+{
+    const gm_network *network = &model->network;
+    destroy_plans(arena, network->layer_count);
+    for (int32_t i = 0; i < network->layer_count; i++) {
+        if (network->layers[i].kind != GM_LAYER_CONV)
+            continue;
+        const gm_status status = plan_conv(model, &network->layers[i], images, groups, &arena->passes[i].plan);
+        if (status != GM_OK)
+            return status;
+    }
+    return GM_OK;
+}
+
+gm_status gm_model_allocate(gm_model *model)
+{
+    const size_t layers = (size_t)model->network.layer_count;
+    gm_buffer *buffers = calloc(BUFFERS_A_LAYER * layers, sizeof *buffers);
+    gm_status status = GM_OUT_OF_MEMORY;
+    int64_t zero_bytes;
+    if (!allocate_arena(&model->inference, layers) || !allocate_arena(&model->trained, layers) || !buffers)
+        goto end;
+    status = make_plans(model, &model->inference, model->inference.images, model->inference.groups);
+    if (status == GM_OK && model->training)
+        status = make_plans(model, &model->trained, model->trained.images, model->trained.groups);
+    if (status != GM_OK)
+        goto end;
+    model->memory_size = lay_out(model, buffers, NULL, &zero_bytes);
+    if (model->memory_size == INT64_MAX) {
+        status = GM_SIZE_OVERFLOW;
+    } else if (!(model->memory = gm_block_allocate(model->memory_size))) {
+        status = GM_OUT_OF_MEMORY;
+    } else {
+        lay_out(model, buffers, model->memory, &zero_bytes);
+        memset(model->memory, 0, (size_t)zero_bytes);
+    }
+end:
+    free(buffers);
+    return status;
+}
+
 void gm_arena_destroy(gm_arena *arena, int32_t layers)
 {
     destroy_plans(arena, layers);
@@ -277,65 +336,30 @@ void gm_arena_destroy(gm_arena *arena, int32_t layers)
     free(arena->again);
     free(arena->made);
     free(arena->terms);
+    free(arena->packed);
+    free(arena->packed_back);
     free(arena->passes);
 }
 
-static size_t larger(size_t a, size_t b)
+static gm_status reserve(const gm_model *model, const gm_arena *arena, int64_t images, int32_t groups)
 {
-    return a > b ? a : b;
-}
-
-/* A plan for one layer; *packed grows to what its packed weights need. */
-static gm_status plan_conv(const gm_model *model, const gm_layer *layer, int64_t images, int32_t groups,
-                           gm_conv_plan **plan, size_t *packed)
-{
-    const gm_conv_shape shape = gm_layer_conv_shape(layer, images);
-    gm_conv_options options = gm_conv_default_options();
-    options.groups = groups;
-    options.exact = model->exact;
-    const gm_status status = gm_conv_plan_create(model->context, &shape, &options, plan);
-    if (status != GM_OK)
-        return status;
-    *packed = larger(*packed, gm_conv_packed_f32_size(*plan, GM_CONV_FORWARD));
-    *packed = larger(*packed, gm_conv_packed_f32_size(*plan, GM_CONV_DATA_GRADIENT));
-    return GM_OK;
-}
-
-static gm_status reserve_packed(gm_model *model, size_t bytes)
-{
-    if (bytes <= model->packed_size)
-        return GM_OK;
-    gm_conv_packed *packed = gm_block_allocate((int64_t)bytes);
-    if (!packed)
-        return GM_OUT_OF_MEMORY;
-    free(model->packed);
-    model->packed = packed;
-    model->packed_size = bytes;
-    return GM_OK;
+    int64_t most = 0;
+    for (int32_t i = 0; i < model->network.layer_count; i++)
+        most = larger(most, (int64_t)gm_layer_workspace(model->context, &model->network.layers[i], images, groups,
+                                                        arena->passes[i].plan));
+    return gm_context_reserve(model->context, (size_t)most);
 }
 
 gm_status gm_model_prepare(gm_model *model, gm_arena *arena, int64_t images, int32_t groups)
 {
-    const gm_network *network = &model->network;
-    size_t workspace = 0, packed = 0;
     if (arena->planned_images == images && arena->planned_groups == groups)
         return GM_OK;
-    destroy_plans(arena, network->layer_count);
-    for (int32_t i = 0; i < network->layer_count; i++) {
-        const gm_layer *layer = &network->layers[i];
-        gm_conv_plan **plan = &arena->passes[i].plan;
-        if (layer->kind == GM_LAYER_CONV) {
-            gm_status status = plan_conv(model, layer, images, groups, plan, &packed);
-            if (status == GM_OK && model->frozen)
-                status = gm_frozen_pack(model->context, network, i, *plan, model->frozen);
-            if (status != GM_OK)
-                return status;
-        }
-        workspace = larger(workspace, gm_layer_workspace(model->context, layer, images, groups, *plan));
-    }
-    gm_status status = reserve_packed(model, packed);
+    gm_status status = make_plans(model, arena, images, groups);
+    for (int32_t i = 0; status == GM_OK && model->frozen && i < model->network.layer_count; i++)
+        if (arena->passes[i].plan)
+            status = gm_frozen_pack(model->context, &model->network, i, arena->passes[i].plan, model->frozen);
     if (status == GM_OK)
-        status = gm_context_reserve(model->context, workspace);
+        status = reserve(model, arena, images, groups);
     if (status == GM_OK) {
         arena->planned_images = images;
         arena->planned_groups = groups;

@@ -209,7 +209,6 @@ void gm_model_destroy(gm_model *model)
     gm_arena_destroy(&model->inference, model->network.layer_count);
     gm_frozen_destroy(&model->network, model->frozen);
     gm_network_destroy(&model->network);
-    free(model->packed);
     free(model->memory);
     free(model);
 }
@@ -234,7 +233,7 @@ size_t gm_model_memory(const gm_model *model)
     size_t frozen = 0;
     for (int32_t i = 0; model->frozen && i < model->network.layer_count; i++)
         frozen += model->frozen[i].packed_size;
-    return (size_t)model->memory_size + model->packed_size + frozen;
+    return (size_t)model->memory_size + frozen;
 }
 
 int64_t gm_model_flops(const gm_model *model, int64_t rows)

@@ -15,7 +15,9 @@ typedef struct gm_arena {
     bool *made;        /* whether the latest backward call has made it again */
     float **gradients; /* of the outputs, likewise; training only */
     float **terms;     /* of a layer's parameters, to be added to their gradients; NULL where the layer adds itself */
-    gm_pass *passes;   /* the matrices of the latest forward call; their plans are made for: */
+    gm_conv_packed **packed;      /* memory for the weights of convolutions on the way forward */
+    gm_conv_packed **packed_back; /* and back; training only */
+    gm_pass *passes;              /* the matrices of the latest forward call; their plans are made for: */
     int64_t planned_images;
     int32_t planned_groups;
 } gm_arena;
@@ -28,20 +30,18 @@ struct gm_model {
     char *memory; /* parameters, gradients, then the two arenas */
     int64_t memory_size;
     gm_arena inference, trained; /* without training the latter has no memory */
-    gm_conv_packed *packed;      /* packed weights of one convolution, grown to what the plans need */
-    size_t packed_size;
-    gm_frozen_layer *frozen; /* NULL unless gm_model_freeze() was called */
+    gm_frozen_layer *frozen;     /* NULL unless gm_model_freeze() was called */
 
     bool pending;              /* a forward call waits for its backward call */
     gm_layer_seconds *seconds; /* of each layer, NULL unless somebody asks */
 };
 
-/* Provides the memory and points the parameters and the arenas into it; parameters and gradients are zero. images and
- * groups of the arenas are set. Errors: GM_SIZE_OVERFLOW, GM_OUT_OF_MEMORY. */
+/* Provides the memory and points the parameters and the arenas into it; the parameters are zero. images and groups of
+ * the arenas are set. Errors: GM_SIZE_OVERFLOW, GM_OUT_OF_MEMORY. */
 gm_status gm_model_allocate(gm_model *model);
 
-/* Plans an arena's convolutions for a call of so many images and groups, with memory for their packed weights, and
- * reserves the workspace of all layers; nothing happens if that is how it is. Errors: as gm_conv_plan_create(). */
+/* Plans an arena's convolutions for a call of so many images and groups, at most those of the arena, and reserves the
+ * workspace of all layers; nothing happens if that is how it is. Errors: as gm_conv_plan_create(). */
 gm_status gm_model_prepare(gm_model *model, gm_arena *arena, int64_t images, int32_t groups);
 
 void gm_arena_destroy(gm_arena *arena, int32_t layers);

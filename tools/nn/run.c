@@ -66,7 +66,7 @@ static gm_pass *set_pass(const gm_model *model, gm_arena *arena, const struct ca
     pass->residual = layer->residual == GM_NO_LAYER ? NULL : value_of(network, arena, call, layer->residual).data;
     pass->y = y.data;
     pass->ldy = y.ld;
-    pass->packed = model->packed;
+    pass->packed = arena->packed[i];
     return pass;
 }
 
@@ -226,6 +226,7 @@ static gm_status make_again(gm_model *model, int32_t i)
     pass->residual = residual ? residual : pass->residual;
     pass->y = model->trained.again[i];
     pass->ldy = layer->out.channels;
+    pass->packed = model->trained.packed_back[i];
     pass->update = false;
     pass->again = true;
     failed(gm_layer_forward(model->context, layer, pass), &result);
@@ -244,6 +245,7 @@ static gm_status backward_layer(gm_model *model, int32_t i, const gm_gradients *
             return result;
         pass->x = x ? x : pass->x;
     }
+    pass->packed = model->trained.packed_back[i];
     failed(gm_layer_backward(model->context, layer, pass, gradients), &result);
     return result;
 }
