@@ -89,7 +89,7 @@ static void print_input(const gm_model_options *options, const gm_pixel_scale *s
     fputs("images", out);
     if (options->height > 0)
         fprintf(out, " of %lld x %lld pixels", (long long)options->width, (long long)options->height);
-    fprintf(out, ", %lld channels", (long long)options->channels);
+    fprintf(out, ", %lld channel%s", (long long)options->channels, options->channels == 1 ? "" : "s");
     if (scale->channels > 0) {
         print_numbers("mean", scale->channels, scale->mean, out);
         print_numbers("std", scale->channels, scale->std, out);
