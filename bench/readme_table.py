@@ -180,7 +180,7 @@ LINES = [
     Line("column statistics, 65536×64", "normalization", timed(f"column_stats-65536x64/{T}/torch", "PyTorch")),
     Line("batch-norm + residual + ReLU, forward and backward, 16×56×56×256", "normalization",
          timed(f"batchnorm_add_relu-50176x256/{T}/torch", "PyTorch, best layout")),
-    Line("training on Fashion-MNIST, augmentation included", "train-mlp", images_a_second(f"train-mlp-default/{T}", "PyTorch")),
+    Line("training a perceptron on Fashion-MNIST, augmentation included", "train-mlp", images_a_second(f"train-mlp-default/{T}", "PyTorch")),
     Line("the same with convolutions", "train-conv",
          images_a_second(f"train-conv-default/{T}", "PyTorch, best layout")),
     Line("ResNet-18 with 3×3 stem, forward and backward, 64 images of 32 × 32", "resnet",

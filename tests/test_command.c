@@ -202,7 +202,8 @@ static const struct {
     {"train good.npy --batch-size=32 --checkpoint-dir=good.npy/run", 0, 0, 1, "good.npy/run"},
     {"train good.npy --workers=-1", 0, 0, 2, "--workers -1: expected a whole number from 0"},
     {"train good.npy --keep=-1", 0, 0, 2, "--keep -1: expected a whole number from 0"},
-    {"train good.npy --recipe=imagenet", 0, 0, 2, "--recipe imagenet: no recipe of this name; there are: imagenet-fb"},
+    {"train good.npy --recipe=imagenet", 0, 0, 2,
+     "--recipe imagenet: no recipe of this name; there are: cifar10-resnet18, "},
     {"train good.npy --recipe=imagenet-fb", 0, 0, 2, "arch resnet50: takes images"},
     {"train good.npy --recipe=imagenet-fb --config=far.json", 0, 0, 2, "--config and --recipe: give one of them"},
     {"train images --recipe=imagenet-fb", 0, 0, 2, "batch-size 2048: the data set has 96"},
@@ -346,7 +347,7 @@ static const char *last_lines(const char *text, int lines)
 
 START_TEST(a_run_is_measured_beside_its_pixels)
 {
-    static const char small[] = "--batch-size=32 --hidden-size=32 --projection-dim=48 --epochs=2";
+    static const char small[] = "--arch=mlp --batch-size=32 --hidden-size=32 --projection-dim=48 --epochs=2";
     char words[256], output[OUTPUT], again[OUTPUT];
     enter();
     snprintf(words, sizeof words, "train images %s --checkpoint-dir=run", small);

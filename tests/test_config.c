@@ -237,7 +237,7 @@ START_TEST(defaults_follow_the_data)
     set(&images, "epochs", "5");
     resolve(&images, GM_DATA_GRAY_IMAGES);
     resolve(&vectors, GM_DATA_VECTORS);
-    ck_assert_int_eq(images.arch, GM_ARCH_MLP);
+    ck_assert_int_eq(images.arch, GM_ARCH_CONV);
     ck_assert(images.stem == GM_STEM_AUTO && images.zero_init_residual && !images.projector_bias);
     ck_assert_int_eq(vectors.arch, GM_ARCH_AXON);
     ck_assert_str_eq(images.preset, "fashion");

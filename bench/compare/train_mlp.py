@@ -1,9 +1,9 @@
-"""gemel train fashion-mnist with its perceptron, augmentation included, against the same training in PyTorch."""
+"""gemel train fashion-mnist --arch mlp, augmentation included, against the same training in PyTorch."""
 from train import rows_of
 
 CASES = {
-    "train-mlp-default": [],
-    "train-mlp-narrow": ["--batch-size", "512", "--hidden-size", "512", "--projection-dim", "256", "--learning-rate", "0.001"],
+    "train-mlp-default": ["--arch", "mlp", "--projection-dim", "256"],
+    "train-mlp-narrow": ["--arch", "mlp", "--projection-dim", "256", "--hidden-size", "512", "--batch-size", "512"],
 }
 
 

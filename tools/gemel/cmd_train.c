@@ -44,7 +44,7 @@ enum {
 static const struct argp_option run_options[] = {
     {0, 0, 0, 0, "The run:", 1},
     {"config", KEY_CONFIG, "FILE", 0, "Take settings from a run's config.json; flags and DATA override it", 0},
-    {"recipe", KEY_RECIPE, "NAME", 0, "Take settings from a recipe: imagenet-fb is the published run on ImageNet", 0},
+    {"recipe", KEY_RECIPE, "NAME", 0, "Take settings from a recipe, as fashion-mnist-hour; a wrong name lists them", 0},
     {"checkpoint-dir", KEY_CHECKPOINT_DIR, "FOLDER", 0, "Folder of the run (default: runs/NAME-N)", 0},
     {"overwrite", KEY_OVERWRITE, 0, 0, "Replace the run that is in the folder", 0},
     {"resume", KEY_RESUME, 0, 0,

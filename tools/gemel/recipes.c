@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,20 +27,27 @@ static bool find_folder(char folder[PATH_MAX])
     return false;
 }
 
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
 static void list(const char *path, char *names, size_t size)
 {
-    DIR *folder = opendir(path);
+    struct dirent **entries = NULL;
+    const int count = scandir(path, &entries, is_visible, alphasort);
     size_t used = 0;
-    for (struct dirent *entry = folder ? readdir(folder) : NULL; entry && used < size; entry = readdir(folder))
-        if (entry->d_name[0] != '.')
-            used += (size_t)snprintf(names + used, size - used, "%s%s", used ? ", " : "", entry->d_name);
-    if (folder)
-        closedir(folder);
+    for (int i = 0; i < count; i++) {
+        if (used < size)
+            used += (size_t)snprintf(names + used, size - used, "%s%s", i ? ", " : "", entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
 }
 
 gm_status gm_recipe_read(const char *name, gm_train_config *config, gm_error *error)
 {
-    char folder[PATH_MAX], path[PATH_MAX], names[256] = "";
+    char folder[PATH_MAX], path[PATH_MAX], names[512] = "";
     if (!find_folder(folder))
         return gm_error_set(error, GM_BAD_USAGE,
                             "--recipe %s: the recipes are not where this program is installed; give the file with "
