@@ -90,7 +90,8 @@ static gm_probe_result run_probe(int threads, const gm_samples *train, const gm_
     gm_probe_result result;
     gm_error error;
     ck_assert_int_eq(gm_standardization_create(context, train, &standardization, &error), GM_OK);
-    ck_assert_int_eq(gm_linear_probe(context, train, test, BLOB_CLASSES, &standardization, options, &result, &error),
+    ck_assert_int_eq(gm_linear_probe(context, train, test, BLOB_CLASSES, &standardization, options, &result, NULL,
+                                     &error),
                      GM_OK);
     gm_standardization_free(&standardization);
     gm_context_destroy(context);
@@ -211,7 +212,7 @@ START_TEST(bad_arguments_and_divergence_are_reported)
         gm_error error = {GM_OK, ""};
         gm_probe_result result;
         const gm_status status = gm_linear_probe(context, cases[i].train, cases[i].test, BLOB_CLASSES, &standardization,
-                                                 cases[i].options, &result, &error);
+                                                 cases[i].options, &result, NULL, &error);
         ck_assert_msg(status == cases[i].status, "case %zu: %s", i, gm_status_string(status));
         ck_assert_int_eq(error.code, status);
     }

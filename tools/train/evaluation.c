@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "support/file.h"
+#include "train/softmax.h"
 
 static double monotonic_seconds(void)
 {
@@ -14,31 +15,41 @@ static double monotonic_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-gm_status gm_split_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
-                            float *features, gm_error *error)
+gm_status gm_row_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, const int64_t *rows,
+                          int64_t count, gm_model *model, float *features, gm_error *error)
 {
     enum { MOST_ROWS = 4096, MOST_NUMBERS = 1 << 24 }; /* of a piece: 64 MB where a sample is not larger */
     const int64_t dim = gm_model_feature_size(model), fitting = MOST_NUMBERS / dataset->dim;
     const int64_t piece = fitting < 1 ? 1 : fitting < MOST_ROWS ? fitting : MOST_ROWS;
     float *plain = malloc(sizeof(float) * (size_t)piece * (size_t)dataset->dim);
-    int64_t *rows = malloc(sizeof(int64_t) * (size_t)piece);
+    if (!plain)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for %lld samples of %s", (long long)piece,
+                            dataset->name);
     gm_status status = GM_OK;
-    if (!plain || !rows)
-        status =
-            gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for %lld samples of %s", (long long)piece, dataset->name);
-    for (int64_t first = 0; first < split->rows && status == GM_OK; first += piece) {
-        const int64_t count = split->rows - first < piece ? split->rows - first : piece;
-        for (int64_t i = 0; i < count; i++)
-            rows[i] = first + i;
-        status = gm_dataset_plain_f32(dataset, split, context, rows, count, plain, dataset->dim, error);
+    for (int64_t first = 0; first < count && status == GM_OK; first += piece) {
+        const int64_t these = count - first < piece ? count - first : piece;
+        status = gm_dataset_plain_f32(dataset, split, context, rows + first, these, plain, dataset->dim, error);
         if (status != GM_OK)
             break;
-        status = gm_model_features_f32(model, count, plain, dataset->dim, features + first * dim, dim);
+        status = gm_model_features_f32(model, these, plain, dataset->dim, features + first * dim, dim);
         if (status != GM_OK)
-            gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)split->rows, dataset->name,
+            gm_error_set(error, status, "features of %lld samples of %s: %s", (long long)count, dataset->name,
                          gm_status_string(status));
     }
     free(plain);
+    return status;
+}
+
+gm_status gm_split_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
+                            float *features, gm_error *error)
+{
+    int64_t *rows = malloc(sizeof *rows * (size_t)split->rows);
+    if (!rows)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the numbers of %lld samples",
+                            (long long)split->rows);
+    for (int64_t i = 0; i < split->rows; i++)
+        rows[i] = i;
+    const gm_status status = gm_row_features(context, dataset, split, rows, split->rows, model, features, error);
     free(rows);
     return status;
 }
@@ -92,7 +103,7 @@ static gm_status measure_few(gm_context *context, const gm_samples *train, const
         gm_probe_result linear = {0};
         status = gm_knn_accuracy(context, &few, test, classes, &options->knn, &knn, error);
         if (status == GM_OK && options->linear)
-            status = gm_linear_probe(context, &few, test, classes, standardization, &probe, &linear, error);
+            status = gm_linear_probe(context, &few, test, classes, standardization, &probe, &linear, NULL, error);
         gm_samples_free(&few);
         if (status != GM_OK)
             return status;
@@ -102,23 +113,32 @@ static gm_status measure_few(gm_context *context, const gm_samples *train, const
     return GM_OK;
 }
 
-/* The few labels are standardised by all training samples: these need no labels for that. */
+/* What has labels is standardised by all training samples: these need no labels for that. */
 static gm_status measure(gm_context *context, const gm_samples *train, const gm_samples *test, int32_t classes,
-                         const gm_evaluation_options *options, gm_accuracies *accuracies, gm_error *error)
+                         const gm_evaluation_options *options, gm_accuracies *accuracies, int64_t *labelled,
+                         gm_error *error)
 {
-    *accuracies = (gm_accuracies){0};
+    const gm_probe_classifier *classifier = options->classifier.weight ? &options->classifier : NULL;
     gm_standardization standardization;
     gm_probe_result linear = {0};
+    gm_samples known = *train, share = {0};
+    *accuracies = (gm_accuracies){0};
     gm_status status = gm_standardization_create(context, train, &standardization, error);
-    if (status != GM_OK)
-        return status;
-    status = gm_knn_accuracy(context, train, test, classes, &options->knn, &accuracies->knn, error);
+    if (status == GM_OK && options->train_percent < 100.0) {
+        status = gm_samples_share(train, classes, options->train_percent, options->probe.seed, &share, error);
+        known = share;
+    }
+    if (status == GM_OK)
+        status = gm_knn_accuracy(context, &known, test, classes, &options->knn, &accuracies->knn, error);
     if (status == GM_OK && options->linear)
-        status = gm_linear_probe(context, train, test, classes, &standardization, &options->probe, &linear, error);
+        status = gm_linear_probe(context, &known, test, classes, &standardization, &options->probe, &linear, classifier,
+                                 error);
     if (status == GM_OK && options->labels_per_class > 0)
-        status = measure_few(context, train, test, classes, &standardization, options, accuracies, error);
+        status = measure_few(context, &known, test, classes, &standardization, options, accuracies, error);
     accuracies->linear = linear.top1;
     accuracies->linear_top5 = linear.top5;
+    *labelled = known.rows;
+    gm_samples_free(&share);
     gm_standardization_free(&standardization);
     return status;
 }
@@ -186,24 +206,64 @@ static gm_status evaluate_model(gm_context *context, const gm_dataset *dataset, 
         status = gm_project(context, with_test ? &test : &train, &evaluation->projection, error);
     evaluation->projection.of_training = !with_test;
     if (status == GM_OK && evaluation->measured)
-        status = measure(context, &train, &test, dataset->classes, &evaluation->options, &evaluation->model, error);
+        status = measure(context, &train, &test, dataset->classes, &evaluation->options, &evaluation->model,
+                         &evaluation->labelled, error);
     free((void *)train.x);
     free((void *)test.x);
+    return status;
+}
+
+struct raw {
+    gm_samples train, test;
+    float *train_owned, *test_owned;
+};
+
+static void raw_free(struct raw *raw)
+{
+    free(raw->train_owned);
+    free(raw->test_owned);
+}
+
+static gm_status raw_create(const gm_dataset *dataset, struct raw *raw, gm_error *error)
+{
+    *raw = (struct raw){.train_owned = NULL};
+    gm_status status = raw_features(dataset, &dataset->train, &raw->train, &raw->train_owned, error);
+    if (status == GM_OK)
+        status = raw_features(dataset, &dataset->test, &raw->test, &raw->test_owned, error);
     return status;
 }
 
 static gm_status evaluate_raw(gm_context *context, const gm_dataset *dataset, gm_evaluation *evaluation,
                               gm_error *error)
 {
-    gm_samples train, test;
-    float *train_owned = NULL, *test_owned = NULL;
-    gm_status status = raw_features(dataset, &dataset->train, &train, &train_owned, error);
+    struct raw raw;
+    gm_evaluation_options options = evaluation->options;
+    options.classifier = (gm_probe_classifier){NULL, NULL};
+    gm_status status = raw_create(dataset, &raw, error);
     if (status == GM_OK)
-        status = raw_features(dataset, &dataset->test, &test, &test_owned, error);
+        status = measure(context, &raw.train, &raw.test, dataset->classes, &options, &evaluation->raw,
+                         &evaluation->labelled, error);
+    raw_free(&raw);
+    return status;
+}
+
+gm_status gm_evaluate_raw_linear(gm_context *context, const gm_dataset *dataset, const int64_t *rows, int64_t count,
+                                 const gm_probe_options *options, gm_probe_result *result, gm_error *error)
+{
+    struct raw raw;
+    gm_samples known = {0};
+    gm_standardization standardization = {0};
+    gm_status status = raw_create(dataset, &raw, error);
     if (status == GM_OK)
-        status = measure(context, &train, &test, dataset->classes, &evaluation->options, &evaluation->raw, error);
-    free(train_owned);
-    free(test_owned);
+        status = gm_standardization_create(context, &raw.train, &standardization, error);
+    if (status == GM_OK)
+        status = gm_samples_take(&raw.train, rows, count, &known, error);
+    if (status == GM_OK)
+        status = gm_linear_probe(context, &known, &raw.test, dataset->classes, &standardization, options, result, NULL,
+                                 error);
+    gm_samples_free(&known);
+    gm_standardization_free(&standardization);
+    raw_free(&raw);
     return status;
 }
 
@@ -267,9 +327,12 @@ void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset
     const char *baseline = gm_evaluation_baseline_name(dataset);
     const gm_accuracies *raw = baseline ? &evaluation->raw : NULL;
     char what[64];
-    fprintf(out, "Accuracies on %lld test samples of %s, features of %lld numbers from %lld training samples:\n",
+    fprintf(out, "Accuracies on %lld test samples of %s, features of %lld numbers from %lld training samples",
             (long long)dataset->test.rows, dataset->name, (long long)evaluation->feature_size,
             (long long)dataset->train.rows);
+    if (evaluation->options.train_percent < 100.0)
+        fprintf(out, ", %lld with labels", (long long)evaluation->labelled);
+    fprintf(out, ":\n");
     fprintf(out, "  %-38s %8s", "", "model");
     if (baseline)
         fprintf(out, " %14s", baseline);
@@ -279,7 +342,8 @@ void gm_evaluation_print_table(const gm_evaluation *evaluation, const gm_dataset
     if (o->linear) {
         snprintf(what, sizeof what, "linear probe (%d epochs), top 1", o->probe.epochs);
         print_row(out, what, model->linear, raw ? &raw->linear : NULL);
-        print_row(out, "linear probe, top 5", model->linear_top5, raw ? &raw->linear_top5 : NULL);
+        if (dataset->classes > GM_TOP)
+            print_row(out, "linear probe, top 5", model->linear_top5, raw ? &raw->linear_top5 : NULL);
     }
     if (o->labels_per_class > 0) {
         snprintf(what, sizeof what, "kNN, %d labels a class (%d draws)", o->labels_per_class, o->draws);

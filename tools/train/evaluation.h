@@ -17,12 +17,15 @@ typedef struct gm_evaluation_options {
     gm_probe_options probe;
     bool linear;              /* run the linear probes, too */
     int32_t labels_per_class; /* of the few-label lines; 0: none */
-    int32_t draws; /* of the few labels, by seeds from probe.seed on; their accuracies are means over these */
+    int32_t draws;        /* of the few labels, by seeds from probe.seed on; their accuracies are means over these */
+    double train_percent; /* of each class's training samples have labels for kNN and probe, drawn by probe.seed */
+    gm_probe_classifier classifier; /* where the probe on the model's features goes; NULLs: nowhere */
 } gm_evaluation_options;
 
 static inline gm_evaluation_options gm_evaluation_default_options(void)
 {
-    gm_evaluation_options options = {gm_knn_default_options(), gm_probe_default_options(), true, 10, 5};
+    gm_evaluation_options options = {
+        gm_knn_default_options(), gm_probe_default_options(), true, 10, 5, 100.0, {NULL, NULL}};
     return options;
 }
 
@@ -47,6 +50,7 @@ typedef struct gm_evaluation {
     bool measured; /* false without labels or without a test split: then only neighbours and projection are known */
     gm_accuracies model, raw;
     int64_t feature_size;
+    int64_t labelled; /* training samples whose labels kNN and probe got */
     gm_neighbours neighbours;
     gm_projection projection; /* of the model's features of the test samples, or of the training samples without them */
     double seconds;
@@ -59,10 +63,19 @@ typedef struct gm_evaluation {
 gm_status gm_evaluate(gm_context *context, const gm_dataset *dataset, gm_model *model,
                       const gm_evaluation_options *options, gm_evaluation *evaluation, gm_error *error);
 
+/* The linear probe on the samples as they are, with the labels of the training samples rows[0 … count); only where
+ * gm_evaluation_baseline_name() names them. Errors: as above. */
+gm_status gm_evaluate_raw_linear(gm_context *context, const gm_dataset *dataset, const int64_t *rows, int64_t count,
+                                 const gm_probe_options *options, gm_probe_result *result, gm_error *error);
+
 /* features = the model's features of a split's samples as they are, [split->rows, gm_model_feature_size(model)].
  * Errors: GM_OUT_OF_MEMORY, GM_NOT_FINITE. */
 gm_status gm_split_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, gm_model *model,
                             float *features, gm_error *error);
+
+/* The same of the samples rows[0 … count) of a split. */
+gm_status gm_row_features(gm_context *context, const gm_dataset *dataset, const gm_split *split, const int64_t *rows,
+                          int64_t count, gm_model *model, float *features, gm_error *error);
 
 /* The bytes of these features, which nearly all of its memory is. */
 size_t gm_evaluation_memory(const gm_dataset *dataset, int64_t feature_size);

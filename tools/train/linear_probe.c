@@ -8,6 +8,7 @@
 #include <gemel/gemm.h>
 
 #include "support/random.h"
+#include "train/softmax.h"
 
 enum { CHUNK = 32 };
 
@@ -66,39 +67,6 @@ static void gather(const struct probe *p, const gm_samples *samples, const int64
     gm_context_parallel_for(p->context, chunks_of(count), gather_rows, &g);
 }
 
-struct softmax {
-    int64_t rows;
-    int32_t classes;
-    const int32_t *labels;
-    float *logits; /* becomes (probability - [class is the label]) / rows */
-    double *losses;
-};
-
-static void softmax_rows(void *arg, int64_t chunk, int worker)
-{
-    (void)worker;
-    const struct softmax *s = arg;
-    const int64_t end = smaller((chunk + 1) * CHUNK, s->rows);
-    for (int64_t i = chunk * CHUNK; i < end; i++) {
-        float *row = s->logits + i * s->classes;
-        const int32_t label = s->labels[i];
-        float most = row[0];
-        for (int32_t c = 1; c < s->classes; c++)
-            most = fmaxf(most, row[c]);
-        const float own = row[label] - most;
-        float sum = 0.0f;
-        for (int32_t c = 0; c < s->classes; c++) {
-            row[c] = expf(row[c] - most);
-            sum += row[c];
-        }
-        s->losses[i] = log((double)sum) - own;
-        const float factor = 1.0f / (sum * (float)s->rows);
-        for (int32_t c = 0; c < s->classes; c++)
-            row[c] *= factor;
-        row[label] -= 1.0f / (float)s->rows;
-    }
-}
-
 gm_status gm_softmax_gradient(gm_context *context, int64_t rows, int64_t dim, int32_t classes, const float *x,
                               const int32_t *labels, const float *w, float *gradient, float *probabilities,
                               double *losses, double *loss)
@@ -107,8 +75,7 @@ gm_status gm_softmax_gradient(gm_context *context, int64_t rows, int64_t dim, in
                                    0.0f, probabilities, classes);
     if (status != GM_OK)
         return status;
-    struct softmax s = {rows, classes, labels, probabilities, losses};
-    gm_context_parallel_for(context, chunks_of(rows), softmax_rows, &s);
+    gm_softmax_cross_entropy(context, rows, classes, labels, rows, probabilities, losses);
     *loss = 0.0;
     for (int64_t i = 0; i < rows; i++)
         *loss += losses[i];
@@ -136,8 +103,7 @@ static void update(struct probe *p, float rate, float momentum, float weight_dec
 static gm_status train_epoch(struct probe *p, const gm_samples *train, const gm_probe_options *o, int32_t epoch,
                              double *loss)
 {
-    const double pi = 3.14159265358979323846;
-    const float rate = (float)(o->learning_rate * 0.5 * (1.0 + cos(pi * epoch / o->epochs)));
+    const float rate = (float)gm_cosine_rate((double)o->learning_rate, epoch, o->epochs);
     gm_shuffle(o->seed, epoch, p->order, train->rows);
     double sum = 0.0;
     for (int64_t first = 0; first < train->rows; first += p->batch) {
@@ -155,15 +121,6 @@ static gm_status train_epoch(struct probe *p, const gm_samples *train, const gm_
     return isfinite(*loss) ? GM_OK : GM_NOT_FINITE;
 }
 
-/* How many classes are more probable than the label; of equal ones the smaller number counts as more probable. */
-static int32_t rank_of(const float *logits, int32_t classes, int32_t label)
-{
-    int32_t rank = 0;
-    for (int32_t c = 0; c < classes; c++)
-        rank += logits[c] > logits[label] || (logits[c] == logits[label] && c < label);
-    return rank;
-}
-
 static gm_status measure(struct probe *p, const gm_samples *test, gm_probe_result *result)
 {
     int64_t top1 = 0, top5 = 0;
@@ -177,14 +134,29 @@ static gm_status measure(struct probe *p, const gm_samples *test, gm_probe_resul
         if (status != GM_OK)
             return status;
         for (int64_t i = 0; i < count; i++) {
-            const int32_t rank = rank_of(p->probabilities + i * p->classes, p->classes, p->labels[i]);
+            const int32_t rank = gm_label_rank(p->probabilities + i * p->classes, p->classes, p->labels[i]);
             top1 += rank < 1;
-            top5 += rank < 5;
+            top5 += rank < GM_TOP;
         }
     }
     result->top1 = (double)top1 / (double)test->rows;
     result->top5 = (double)top5 / (double)test->rows;
     return GM_OK;
+}
+
+/* w ((x - mean) scale) + b = (w scale) x + (b - sum of w scale mean) */
+static void fold(const struct probe *p, const gm_probe_classifier *classifier)
+{
+    const float *mean = p->standardization->mean, *scale = p->standardization->scale;
+    for (int32_t c = 0; c < p->classes; c++) {
+        const float *w = p->w + c * p->width;
+        double bias = (double)w[p->dim];
+        for (int64_t j = 0; j < p->dim; j++) {
+            classifier->weight[c * p->dim + j] = w[j] * scale[j];
+            bias -= (double)(w[j] * scale[j]) * (double)mean[j];
+        }
+        classifier->bias[c] = (float)bias;
+    }
 }
 
 static gm_status allocate(struct probe *p, int64_t train_rows)
@@ -217,7 +189,7 @@ static void release(struct probe *p)
 
 gm_status gm_linear_probe(gm_context *context, const gm_samples *train, const gm_samples *test, int32_t classes,
                           const gm_standardization *standardization, const gm_probe_options *options,
-                          gm_probe_result *result, gm_error *error)
+                          gm_probe_result *result, const gm_probe_classifier *classifier, gm_error *error)
 {
     const gm_probe_options o = options ? *options : gm_probe_default_options();
     const int64_t dim = train->dim;
@@ -243,6 +215,8 @@ gm_status gm_linear_probe(gm_context *context, const gm_samples *train, const gm
     }
     status = measure(&p, test, result);
     result->loss = loss;
+    if (classifier)
+        fold(&p, classifier);
 
 fail:
     release(&p);

@@ -24,13 +24,19 @@ typedef struct gm_probe_result {
     double loss;       /* mean cross-entropy over the last epoch */
 } gm_probe_result;
 
+/* Where a probe leaves its classifier: logits = x weight^T + bias of samples as they are, not standardised. */
+typedef struct gm_probe_classifier {
+    float *weight, *bias; /* [classes, dim], [classes] */
+} gm_probe_classifier;
+
 /* Trains softmax regression on `train` by SGD with momentum and measures it on `test`, both brought to mean 0 and
  * deviation 1 by `standardization`. Weights and biases start uniform in +-1 / sqrt(dim); a step is
- * v = momentum v + gradient + weight_decay w, w = w - rate v, as PyTorch's. options: NULL for the defaults.
- * Errors: GM_INVALID_ARGUMENT, GM_OUT_OF_MEMORY, GM_NOT_FINITE. */
+ * v = momentum v + gradient + weight_decay w, w = w - rate v, as PyTorch's. options: NULL for the defaults;
+ * classifier: NULL if only the result is wanted. Errors: GM_INVALID_ARGUMENT,
+ * GM_OUT_OF_MEMORY, GM_NOT_FINITE. */
 gm_status gm_linear_probe(gm_context *context, const gm_samples *train, const gm_samples *test, int32_t classes,
                           const gm_standardization *standardization, const gm_probe_options *options,
-                          gm_probe_result *result, gm_error *error);
+                          gm_probe_result *result, const gm_probe_classifier *classifier, gm_error *error);
 
 /* Sum over the rows of the cross-entropy of softmax(x w^T) and the labels, and the gradient of its mean with respect to
  * w. x: [rows, dim]; w, gradient: [classes, dim]; probabilities: scratch, [rows, classes]; losses: scratch, [rows].

@@ -45,40 +45,72 @@ void gm_standardization_free(gm_standardization *standardization)
     *standardization = (gm_standardization){0};
 }
 
+gm_status gm_draw_rows(int64_t rows, const int32_t *labels, int32_t classes, int32_t per_class, double percent,
+                       uint64_t seed, int64_t *drawn, int64_t *count, gm_error *error)
+{
+    int64_t *wanted = calloc((size_t)classes, sizeof *wanted);
+    if (!wanted)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory to count the samples of %d classes", classes);
+    for (int64_t i = 0; i < rows; i++)
+        wanted[labels[i]]++;
+    for (int32_t c = 0; c < classes; c++) {
+        const int64_t share = (int64_t)(percent / 100.0 * (double)wanted[c] + 0.5);
+        wanted[c] = per_class > 0 ? per_class : share > 1 ? share : 1;
+    }
+    gm_shuffle(seed, 0, drawn, rows);
+    *count = 0;
+    for (int64_t i = 0; i < rows; i++)
+        if (wanted[labels[drawn[i]]]-- > 0)
+            drawn[(*count)++] = drawn[i];
+    free(wanted);
+    return GM_OK;
+}
+
+gm_status gm_samples_take(const gm_samples *samples, const int64_t *from, int64_t rows, gm_samples *taken,
+                          gm_error *error)
+{
+    *taken = (gm_samples){0};
+    const size_t row_bytes = (size_t)samples->dim * sizeof(float);
+    float *x = malloc((size_t)rows * row_bytes);
+    int32_t *labels = malloc((size_t)rows * sizeof *labels);
+    if (!x || !labels) {
+        free(x);
+        free(labels);
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for %lld labelled samples", (long long)rows);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(x + i * samples->dim, samples->x + from[i] * samples->dim, row_bytes);
+        labels[i] = samples->labels[from[i]];
+    }
+    *taken = (gm_samples){rows, samples->dim, x, labels};
+    return GM_OK;
+}
+
+static gm_status draw(const gm_samples *samples, int32_t classes, int32_t per_class, double percent, uint64_t seed,
+                      gm_samples *drawn, gm_error *error)
+{
+    *drawn = (gm_samples){0};
+    int64_t *order = malloc((size_t)samples->rows * sizeof *order), count;
+    if (!order)
+        return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory to draw from %lld samples", (long long)samples->rows);
+    gm_status status =
+        gm_draw_rows(samples->rows, samples->labels, classes, per_class, percent, seed, order, &count, error);
+    if (status == GM_OK)
+        status = gm_samples_take(samples, order, count, drawn, error);
+    free(order);
+    return status;
+}
+
 gm_status gm_samples_few(const gm_samples *samples, int32_t classes, int32_t per_class, uint64_t seed, gm_samples *few,
                          gm_error *error)
 {
-    *few = (gm_samples){0};
-    const int64_t most = (int64_t)classes * per_class < samples->rows ? (int64_t)classes * per_class : samples->rows;
-    const size_t row_bytes = (size_t)samples->dim * sizeof(float);
-    int64_t *order = malloc((size_t)samples->rows * sizeof *order);
-    int32_t *taken = calloc((size_t)classes, sizeof *taken);
-    float *x = malloc((size_t)most * row_bytes);
-    int32_t *labels = malloc((size_t)most * sizeof *labels);
-    if (!order || !taken || !x || !labels)
-        goto fail;
+    return draw(samples, classes, per_class, 0.0, seed, few, error);
+}
 
-    gm_shuffle(seed, 0, order, samples->rows);
-    int64_t rows = 0;
-    for (int64_t i = 0; i < samples->rows && rows < most; i++) {
-        const int32_t label = samples->labels[order[i]];
-        if (taken[label] == per_class)
-            continue;
-        taken[label]++;
-        memcpy(x + rows * samples->dim, samples->x + order[i] * samples->dim, row_bytes);
-        labels[rows++] = label;
-    }
-    free(order);
-    free(taken);
-    *few = (gm_samples){rows, samples->dim, x, labels};
-    return GM_OK;
-
-fail:
-    free(order);
-    free(taken);
-    free(x);
-    free(labels);
-    return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for %lld labelled samples", (long long)most);
+gm_status gm_samples_share(const gm_samples *samples, int32_t classes, double percent, uint64_t seed, gm_samples *share,
+                           gm_error *error)
+{
+    return draw(samples, classes, 0, percent, seed, share, error);
 }
 
 void gm_samples_free(gm_samples *samples)

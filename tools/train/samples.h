@@ -29,6 +29,19 @@ void gm_standardization_free(gm_standardization *standardization);
  * copied. Free the result's x and labels with gm_samples_free(). Errors: GM_OUT_OF_MEMORY. */
 gm_status gm_samples_few(const gm_samples *samples, int32_t classes, int32_t per_class, uint64_t seed, gm_samples *few,
                          gm_error *error);
+
+/* The same of `percent` of each class's samples, rounded, at least one. */
+gm_status gm_samples_share(const gm_samples *samples, int32_t classes, double percent, uint64_t seed, gm_samples *share,
+                           gm_error *error);
+
+/* The samples rows[0 … count), copied. */
+gm_status gm_samples_take(const gm_samples *samples, const int64_t *rows, int64_t count, gm_samples *taken,
+                          gm_error *error);
 void gm_samples_free(gm_samples *samples);
+
+/* The rows that these two copy: `per_class` of each class, or `percent` if that is 0. drawn: [rows], of which the first
+ * *count are filled. Errors: GM_OUT_OF_MEMORY. */
+gm_status gm_draw_rows(int64_t rows, const int32_t *labels, int32_t classes, int32_t per_class, double percent,
+                       uint64_t seed, int64_t *drawn, int64_t *count, gm_error *error);
 
 #endif
