@@ -52,8 +52,9 @@ typedef struct gm_model_options {
     int64_t encoder_dim;      /* width of a row of the input; required but for images */
     int64_t hidden_size;      /* 0: gm_default_hidden_size() */
     int64_t projection_dim;   /* width of the output; 0: gm_default_projection_dim() */
-    const int64_t *projector; /* widths of the projector's layers, not for GM_ARCH_AXON, copied; the last one overrides
-                               * projection_dim; NULL: three layers of projection_dim */
+    const int64_t *projector; /* widths of the projector's layers, of GM_ARCH_AXON just one, copied; the last one
+                               * overrides projection_dim; one layer with a bias is a linear classifier; NULL: three
+                               * layers of projection_dim, or the projector of GM_ARCH_AXON */
     int32_t projector_layers; /* 1 … 64, with projector */
     int64_t batch;            /* most rows of one view in a forward call */
     int32_t views;            /* most views in a forward call; 0: 2 */

@@ -102,7 +102,7 @@ static gm_status resolve(const gm_model_options *options, gm_model_options *reso
             widths[i] = resolved->projection_dim;
         resolved->projector = widths;
         resolved->projector_layers = DEFAULT_PROJECTOR_LAYERS;
-    } else if (options->arch == GM_ARCH_AXON) {
+    } else if (options->arch == GM_ARCH_AXON && options->projector_layers != 1) {
         return GM_INVALID_ARGUMENT;
     }
     if (!options->training)

@@ -135,7 +135,7 @@ gm_status gm_network_create(const gm_model_options *options, gm_network *network
     build_encoder(&builder, options);
     network->encoder_layers = network->layer_count;
     struct sequence projector = {&builder, "projector", 0};
-    if (options->arch == GM_ARCH_AXON)
+    if (options->arch == GM_ARCH_AXON && options->projector_layers > 1)
         build_axon_projector(&projector, options);
     else
         build_projector(&projector, options);

@@ -358,45 +358,75 @@ gm_status gm_backbone_read(gm_context *context, gm_tensor_file *file, const gm_m
     return gm_weights_read(file, *model, &report, error);
 }
 
+/* height and width of images become those that it will get. */
+static gm_status settle_size(const char *path, int64_t height, int64_t width, gm_model_options *options,
+                             gm_error *error)
+{
+    if (!gm_arch_takes_images(options->arch))
+        return GM_OK;
+    if (height == 0)
+        return gm_error_set(error, GM_BAD_DATA, "%s: takes images, not vectors", path);
+    if (options->height && (options->height != height || options->width != width))
+        return gm_error_set(error, GM_BAD_DATA,
+                            "%s: takes images of %lld x %lld pixels; for a folder of images, pass --image-size %lld",
+                            path, (long long)options->width, (long long)options->height, (long long)options->width);
+    options->height = height;
+    options->width = width;
+    return GM_OK;
+}
+
+/* outputs: of the linear layer behind an encoder that is to be trained; 0: none, for inference. */
 static gm_status load(gm_context *context, gm_tensor_file *file, int64_t height, int64_t width, int64_t batch,
-                      gm_model **model, gm_pixel_scale *scale, gm_error *error)
+                      int64_t outputs, bool accumulation, gm_model **model, gm_pixel_scale *scale, gm_error *error)
 {
     const char *path = gm_tensor_file_path(file);
     gm_model_options options;
     gm_status status = gm_backbone_options(file, &options, scale, error);
+    if (status == GM_OK)
+        status = settle_size(path, height, width, &options, error);
     if (status != GM_OK)
         return status;
     options.batch = batch;
-    if (gm_arch_takes_images(options.arch)) {
-        if (height == 0 || (options.height && (options.height != height || options.width != width)))
-            return height == 0 ? gm_error_set(error, GM_BAD_DATA, "%s: takes images, not vectors", path)
-                               : gm_error_set(error, GM_BAD_DATA,
-                                              "%s: takes images of %lld x %lld pixels; for a folder of images, pass "
-                                              "--image-size %lld",
-                                              path, (long long)options.width, (long long)options.height,
-                                              (long long)options.width);
-        options.height = height;
-        options.width = width;
+    if (outputs > 0) {
+        options.training = true;
+        options.views = 1;
+        options.projector = &outputs;
+        options.projector_layers = 1;
+        options.projector_bias = true;
+        options.accumulation = accumulation;
     }
     status = gm_backbone_read(context, file, &options, model, error);
-    if (status == GM_OK && gm_model_freeze(*model) != GM_OK)
+    if (status == GM_OK && outputs == 0 && gm_model_freeze(*model) != GM_OK)
         status = gm_error_set(error, GM_OUT_OF_MEMORY, "%s: no memory for its packed weights", path);
     return status;
 }
 
-gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
-                           gm_model **model, gm_pixel_scale *scale, gm_error *error)
+static gm_status load_path(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
+                           int64_t outputs, bool accumulation, gm_model **model, gm_pixel_scale *scale, gm_error *error)
 {
     char inside[GM_BACKBONE_PATH];
     gm_tensor_file *file;
     *model = NULL;
     gm_status status = gm_tensor_file_open(gm_backbone_path(path, inside), &file, error);
     if (status == GM_OK)
-        status = load(context, file, height, width, batch, model, scale, error);
+        status = load(context, file, height, width, batch, outputs, accumulation, model, scale, error);
     gm_tensor_file_close(file);
     if (status != GM_OK) {
         gm_model_destroy(*model);
         *model = NULL;
     }
     return status == GM_IO_ERROR ? GM_BAD_DATA : status;
+}
+
+gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
+                           gm_model **model, gm_pixel_scale *scale, gm_error *error)
+{
+    return load_path(context, path, height, width, batch, 0, false, model, scale, error);
+}
+
+gm_status gm_backbone_load_training(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
+                                    int64_t outputs, bool accumulation, gm_model **model, gm_pixel_scale *scale,
+                                    gm_error *error)
+{
+    return load_path(context, path, height, width, batch, outputs, accumulation, model, scale, error);
 }

@@ -83,4 +83,11 @@ gm_status gm_backbone_load_input(const char *path, gm_column_scale *scale, int64
 gm_status gm_backbone_load(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
                            gm_model **model, gm_pixel_scale *scale, gm_error *error);
 
+/* The same to train it further, with a linear layer of `outputs` behind the encoder in the projector's place
+ * ("projector.0.weight", "projector.0.bias"). batch: rows of a forward call, one view each; accumulation: as
+ * gm_model_options. Errors: likewise. */
+gm_status gm_backbone_load_training(gm_context *context, const char *path, int64_t height, int64_t width, int64_t batch,
+                                    int64_t outputs, bool accumulation, gm_model **model, gm_pixel_scale *scale,
+                                    gm_error *error);
+
 #endif
