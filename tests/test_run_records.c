@@ -258,7 +258,7 @@ START_TEST(logs_have_the_published_names)
     FILE *metrics = fopen("metrics.csv", "r");
     text[fread(text, 1, sizeof text - 1, metrics)] = '\0';
     fclose(metrics);
-    ck_assert_ptr_nonnull(strstr(text, "\n7,800,3.5,0,0,0.0,0.000,0.000,0,0,2,41.5\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\n7,800,3.5,0,0,0.0,0.000,0.000,0,0,2,41.5,,\n"));
     ck_assert_int_eq(gm_run_log_open(&log, "nowhere", "gemel", false, &error), GM_IO_ERROR);
     ck_assert_ptr_nonnull(strstr(error.message, "nowhere/stats.txt"));
     test_folder_remove(&home);

@@ -47,4 +47,7 @@ gm_status gm_command_context(const gm_common_options *common, gm_context **conte
 gm_status gm_command_dataset(const char *what, const gm_dataset_options *options, gm_dataset **dataset,
                              gm_error *error);
 
+/* The command's words with blanks between them; free() it. NULL without memory. */
+char *gm_command_line(int argc, char **argv);
+
 #endif

@@ -103,3 +103,15 @@ gm_status gm_command_dataset(const char *what, const gm_dataset_options *options
                 (long long)(opened->skipped + opened->train.rows + opened->test.rows));
     return GM_OK;
 }
+
+char *gm_command_line(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    for (int i = 0; i < argc; i++)
+        fprintf(out, "%s%s", i ? " " : "", argv[i]);
+    return fclose(out) ? NULL : text;
+}

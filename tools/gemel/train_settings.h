@@ -11,7 +11,7 @@ typedef struct gm_train_arguments {
     gm_train_config flags; /* what the command line sets */
     const char *config, *recipe, *checkpoint_dir;
     bool overwrite, resume, dry_run, no_evaluation;
-    int64_t print_freq, save_every, keep, workers;
+    int64_t print_freq, save_every, eval_every, keep, workers;
     double max_time;
     gm_matrix_mode matrix;
 } gm_train_arguments;

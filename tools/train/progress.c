@@ -56,6 +56,9 @@ static void format_line(const gm_progress *progress, const gm_progress_state *s,
                    : "%lld/%lld  %lld/%lld %.0f%%  loss %.4g (%.4g + %.4g)  %.0f/s  ETA %s  lr %.2g  data %.0f%%",
              (long long)s->epoch + 1, (long long)s->epochs, (long long)s->step, (long long)s->steps, percent, s->loss,
              s->invariance, s->redundancy, s->images_per_second, remaining, s->lr, 100 * s->data_share);
+    const size_t used = strlen(text);
+    if (s->evaluated && roomy)
+        snprintf(text + used, size - used, "  kNN %.4f  linear %.4f", s->knn, s->linear);
     if (progress->terminal && (int64_t)strlen(text) >= progress->columns)
         text[progress->columns - 1] = '\0';
 }

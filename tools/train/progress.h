@@ -33,9 +33,11 @@ typedef struct gm_progress_state {
     double lr;
     double data_share; /* of the time that went into producing views */
     double remaining;  /* seconds */
-    int64_t width;     /* columns of the embedding */
-    int64_t tiles;     /* rows of c; 0: no picture */
-    const float *c;    /* [tiles, tiles] means over tiles of the cross-correlation matrix */
+    bool evaluated;    /* whether there are these two accuracies */
+    double knn, linear;
+    int64_t width;  /* columns of the embedding */
+    int64_t tiles;  /* rows of c; 0: no picture */
+    const float *c; /* [tiles, tiles] means over tiles of the cross-correlation matrix */
 } gm_progress_state;
 
 /* out: where to print, NULL for nothing. */

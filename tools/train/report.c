@@ -13,6 +13,7 @@
 #include "train/report_map.h"
 #include "train/report_picture.h"
 #include "train/report_style.h"
+#include "train/softmax.h"
 
 static void write_fact(FILE *out, const char *name, const char *value, const char *remark)
 {
@@ -134,7 +135,8 @@ static void write_accuracies(FILE *out, const gm_report *report)
         snprintf(protocol, sizeof protocol, "Linear probe, top 1 <span class=\"quiet small\">%d epochs of SGD</span>",
                  o->probe.epochs);
         write_accuracy(out, protocol, e->model.linear, raw ? &raw->linear : NULL);
-        write_accuracy(out, "Linear probe, top 5", e->model.linear_top5, raw ? &raw->linear_top5 : NULL);
+        if (report->dataset->classes > GM_TOP)
+            write_accuracy(out, "Linear probe, top 5", e->model.linear_top5, raw ? &raw->linear_top5 : NULL);
     }
     snprintf(protocol, sizeof protocol,
              "Nearest neighbours <span class=\"quiet small\">k %d, temperature %g, cosine</span>", o->knn.k,
@@ -157,19 +159,23 @@ struct columns {
     double *memory; /* of all below */
     double *step, *loss, *invariance, *redundancy, *rate_weights, *rate_biases;
     double *epoch, *speed, *deviation, *off_diagonal, *rank;
+    double *evaluated, *knn, *linear; /* of the epochs with accuracies: evaluations of them */
+    int64_t evaluations;
 };
 
 static gm_status columns_create(const gm_run_history *history, struct columns *c, gm_error *error)
 {
     const int64_t points = history->point_count, epochs = history->epoch_count;
-    double *at = c->memory = malloc(sizeof(double) * (size_t)(6 * points + 5 * epochs + 1));
+    c->evaluations = 0;
+    double *at = c->memory = malloc(sizeof(double) * (size_t)(6 * points + 8 * epochs + 1));
     if (!at)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for the charts of %lld epochs", (long long)epochs);
     double **const by_point[] = {&c->step, &c->loss, &c->invariance, &c->redundancy, &c->rate_weights, &c->rate_biases};
-    double **const by_epoch[] = {&c->epoch, &c->speed, &c->deviation, &c->off_diagonal, &c->rank};
+    double **const by_epoch[] = {&c->epoch, &c->speed,     &c->deviation, &c->off_diagonal,
+                                 &c->rank,  &c->evaluated, &c->knn,       &c->linear};
     for (int i = 0; i < 6; i++, at += points)
         *by_point[i] = at;
-    for (int i = 0; i < 5; i++, at += epochs)
+    for (int i = 0; i < 8; i++, at += epochs)
         *by_epoch[i] = at;
     /* Steps count as epochs passed, if one was finished. */
     const gm_history_epoch *last = epochs ? &history->epochs[epochs - 1] : NULL;
@@ -190,6 +196,11 @@ static gm_status columns_create(const gm_run_history *history, struct columns *c
         c->deviation[i] = e->smallest_deviation;
         c->off_diagonal[i] = e->mean_off_diagonal;
         c->rank[i] = e->effective_rank;
+        if (!e->evaluated)
+            continue;
+        c->evaluated[c->evaluations] = c->epoch[i];
+        c->knn[c->evaluations] = e->knn;
+        c->linear[c->evaluations++] = e->linear;
     }
     return GM_OK;
 }
@@ -222,9 +233,14 @@ static void write_small_charts(FILE *out, const gm_run_history *history, const s
     gm_chart rank = small_chart("Effective rank of the embedding", "epochs", epochs, c->epoch, end);
     rank.series_count = 1;
     rank.series[0] = (gm_chart_series){"dimensions filled", c->rank};
-    const gm_chart *const charts[] = {&rate, &speed, &collapse, &rank};
+    gm_chart accuracy =
+        small_chart("Accuracy on a part of the test samples", "epochs", c->evaluations, c->evaluated, end);
+    accuracy.series_count = 2;
+    accuracy.series[0] = (gm_chart_series){"nearest neighbours", c->knn};
+    accuracy.series[1] = (gm_chart_series){"linear probe", c->linear};
+    const gm_chart *const charts[] = {&rate, &speed, &collapse, &rank, &accuracy};
     fputs("<div class=\"row pairs\">\n", out);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < (c->evaluations > 0 ? 5 : 4); i++)
         gm_chart_write(out, charts[i]);
     fputs("</div>\n", out);
 }

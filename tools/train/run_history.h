@@ -26,6 +26,8 @@ typedef struct gm_history_epoch {
     double mean_off_diagonal;  /* mean |c| over the off-diagonal tiles of C */
     int64_t constant_columns;
     double effective_rank; /* of the first view's embedding */
+    bool evaluated;        /* whether these two were measured behind the epoch (train/online.h) */
+    double knn, linear;
 } gm_history_epoch;
 
 enum { GM_HISTORY_POINTS = 1024, GM_HISTORY_MOST_TILES = 512 };

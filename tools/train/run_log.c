@@ -37,7 +37,7 @@ gm_status gm_run_log_open(gm_run_log *log, const char *folder, const char *comma
     fprintf(log->stats, "%s\n", command_line);
     if (fseek(log->metrics, 0, SEEK_END) == 0 && ftell(log->metrics) == 0)
         fprintf(log->metrics, "epoch,steps,loss,invariance,redundancy,images_per_second,seconds,data_wait,"
-                              "smallest_deviation,mean_off_diagonal,constant_columns,effective_rank\n");
+                              "smallest_deviation,mean_off_diagonal,constant_columns,effective_rank,knn,linear\n");
     status = flush(log->stats, folder, "stats.txt", error);
     if (status == GM_OK)
         status = flush(log->metrics, folder, "metrics.csv", error);
@@ -48,12 +48,21 @@ fail:
     return status;
 }
 
+/* Accuracies belong to the steps before them; those that gemel evaluate adds, to no step. */
+static bool keep_accuracies(const char *line, int64_t step)
+{
+    long long steps;
+    return sscanf(line, "{\"epoch\": %*d, \"step\": %lld, \"knn\": ", &steps) != 1 || steps <= step;
+}
+
 /* Whether a line stays. Lines of stats.txt that are no JSON are the command's. */
 static bool take_step(const char *line, int64_t step, gm_run_history *history)
 {
     gm_history_point p = {0};
     if (*line != '{')
         return true;
+    if (strstr(line, "\"acc1\""))
+        return keep_accuracies(line, step);
     const bool taken = sscanf(line,
                               "{\"epoch\": %*d, \"step\": %lf, \"lr_weights\": %lf, \"lr_biases\": %lf, "
                               "\"loss\": %lf, \"invariance\": %lf, \"redundancy\": %lf, \"time\"",
@@ -68,16 +77,18 @@ static bool take_epoch(const char *line, int64_t step, gm_run_history *history)
 {
     gm_history_epoch e = {0};
     long long epoch, steps, constant;
+    int end = 0;
     if (!strncmp(line, "epoch,", 6))
         return true;
-    const int read = sscanf(line, "%lld,%lld,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lld,%lf", &epoch, &steps, &e.loss,
+    const int read = sscanf(line, "%lld,%lld,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lld,%lf%n", &epoch, &steps, &e.loss,
                             &e.invariance, &e.redundancy, &e.images_per_second, &e.seconds, &e.data_wait,
-                            &e.smallest_deviation, &e.mean_off_diagonal, &constant, &e.effective_rank);
+                            &e.smallest_deviation, &e.mean_off_diagonal, &constant, &e.effective_rank, &end);
     if (read != 12 || steps > step)
         return false;
     e.epoch = epoch;
     e.steps = steps;
     e.constant_columns = constant;
+    e.evaluated = sscanf(line + end, ",%lf,%lf", &e.knn, &e.linear) == 2;
     gm_error error; /* a report without the early epochs is no reason to stop */
     gm_history_add_epoch(history, &e, &error);
     return true;
@@ -128,11 +139,22 @@ gm_status gm_run_log_step(gm_run_log *log, int64_t epoch, const gm_history_point
 
 gm_status gm_run_log_epoch(gm_run_log *log, const gm_history_epoch *epoch, gm_error *error)
 {
-    fprintf(log->metrics, "%lld,%lld,%.9g,%.9g,%.9g,%.1f,%.3f,%.3f,%.6g,%.6g,%lld,%.6g\n", (long long)epoch->epoch,
+    fprintf(log->metrics, "%lld,%lld,%.9g,%.9g,%.9g,%.1f,%.3f,%.3f,%.6g,%.6g,%lld,%.6g,", (long long)epoch->epoch,
             (long long)epoch->steps, epoch->loss, epoch->invariance, epoch->redundancy, epoch->images_per_second,
             epoch->seconds, epoch->data_wait, epoch->smallest_deviation, epoch->mean_off_diagonal,
             (long long)epoch->constant_columns, epoch->effective_rank);
+    if (epoch->evaluated)
+        fprintf(log->metrics, "%.9g,%.9g\n", epoch->knn, epoch->linear);
+    else
+        fputs(",\n", log->metrics);
     return flush(log->metrics, log->folder, "metrics.csv", error);
+}
+
+gm_status gm_run_log_accuracies(gm_run_log *log, const gm_history_epoch *epoch, double best, gm_error *error)
+{
+    fprintf(log->stats, "{\"epoch\": %lld, \"step\": %lld, \"knn\": %.4f, \"acc1\": %.4f, \"best_acc1\": %.4f}\n",
+            (long long)epoch->epoch, (long long)epoch->steps, 100.0 * epoch->knn, 100.0 * epoch->linear, 100.0 * best);
+    return flush(log->stats, log->folder, "stats.txt", error);
 }
 
 void gm_run_log_close(gm_run_log *log)

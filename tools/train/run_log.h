@@ -26,6 +26,9 @@ gm_status gm_run_log_step(gm_run_log *log, int64_t epoch, const gm_history_point
                           gm_error *error);
 gm_status gm_run_log_epoch(gm_run_log *log, const gm_history_epoch *epoch, gm_error *error);
 
+/* The accuracies of an epoch in percent, for stats.txt; best: of the linear probe so far. */
+gm_status gm_run_log_accuracies(gm_run_log *log, const gm_history_epoch *epoch, double best, gm_error *error);
+
 void gm_run_log_close(gm_run_log *log);
 
 #endif

@@ -10,6 +10,7 @@
 #include "train/checkpoint.h"
 #include "train/collapse.h"
 #include "train/evaluation.h"
+#include "train/online.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/run_state.h"
@@ -497,6 +498,26 @@ static gm_status watch_for_collapse(gm_trainer *t, gm_history_epoch *epoch, gm_e
     return GM_OK;
 }
 
+/* Behind every so many whole epochs, whatever the run's end, so that it does not matter where it stopped. */
+static bool evaluation_due(const gm_trainer *t)
+{
+    const int64_t every = t->run->eval_every;
+    return every > 0 && t->step % t->steps_per_epoch == 0 && t->step / t->steps_per_epoch % every == 0;
+}
+
+static gm_status evaluate_epoch(gm_trainer *t, gm_history_epoch *epoch, gm_error *error)
+{
+    const gm_status status = gm_online_evaluate(t->context, t->dataset, t->model, (uint64_t)t->config->seed,
+                                                &epoch->knn, &epoch->linear, error);
+    if (status != GM_OK)
+        return status;
+    epoch->evaluated = true;
+    double best = epoch->linear;
+    for (int64_t i = 0; i < t->history.epoch_count; i++)
+        best = fmax(best, t->history.epochs[i].linear);
+    return gm_run_log_accuracies(&t->log, epoch, best, error);
+}
+
 static gm_status finish_epoch(gm_trainer *t, gm_error *error)
 {
     const double steps = (double)t->sums.steps;
@@ -508,11 +529,16 @@ static gm_status finish_epoch(gm_trainer *t, gm_error *error)
     epoch.redundancy /= steps;
     epoch.images_per_second = (double)t->samples / epoch.seconds;
     gm_status status = watch_for_collapse(t, &epoch, error);
+    if (status == GM_OK && evaluation_due(t))
+        status = evaluate_epoch(t, &epoch, error);
     if (status == GM_OK)
         status = gm_history_add_epoch(&t->history, &epoch, error);
     if (status == GM_OK)
         status = gm_run_log_epoch(&t->log, &epoch, error);
     gm_progress_state state = progress_state(t, epoch.loss, epoch.invariance, epoch.redundancy);
+    state.evaluated = epoch.evaluated;
+    state.knn = epoch.knn;
+    state.linear = epoch.linear;
     if (status == GM_OK)
         status = add_picture(t, &state, error);
     if (status != GM_OK)

@@ -43,6 +43,7 @@ typedef struct gm_trainer_run_options {
     int32_t workers;          /* threads that load data ahead; 0: between the steps, on the context's threads */
     int64_t print_freq;       /* steps between two lines of stats.txt */
     int64_t save_every;       /* epochs between two checkpoints; one more is written at the end */
+    int64_t eval_every;       /* epochs between two evaluations (train/online.h); 0: none */
     int64_t keep;             /* earlier checkpoints that stay beside the newest */
     double max_time;          /* seconds of training after which the run ends early; 0: no limit */
     const volatile sig_atomic_t *stop; /* another value than 0 ends the run after the step */
