@@ -28,5 +28,5 @@ gm_status gm_command_knn(int argc, char **argv, gm_error *error)
     const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
     if (parsed != GM_OK)
         return parsed;
-    return gm_evaluate_run(&arguments, error);
+    return gm_evaluate_run(&arguments, NULL, error);
 }

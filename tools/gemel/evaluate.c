@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -9,6 +10,7 @@
 #include "support/parse.h"
 #include "train/backbone.h"
 #include "train/config.h"
+#include "train/head.h"
 #include "train/run_folder.h"
 
 /* Share of data with labels and without test samples that is tested on. */
@@ -139,7 +141,7 @@ static gm_status follow_run(const gm_evaluate_arguments *a, gm_train_config *con
     return status;
 }
 
-static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, gm_dataset **dataset, gm_error *error)
+static gm_status open_data(const gm_evaluate_arguments *a, gm_evaluate_inputs *inputs, gm_error *error)
 {
     gm_train_config config; /* holds the paths until the data are open */
     gm_column_scale scale;
@@ -149,45 +151,83 @@ static gm_status open_data(const gm_evaluate_arguments *a, gm_context *context, 
         status = gm_backbone_load_input(a->weights, &scale, &image_size, error);
     if (status != GM_OK)
         return status;
+    inputs->has_augmentation = config.set[gm_config_find("crop-probability")];
+    inputs->augmentation = config.augmentation;
     if (a->all_images)
         config.set[gm_config_find("train-list")] = false;
     gm_config_overlay(&config, &a->flags);
     gm_dataset_options options;
     gm_config_data_options(&config, &options);
-    options.context = context;
+    options.context = inputs->context;
     options.columns = scale.columns;
     options.column_mean = scale.mean;
     options.column_scale = scale.scale;
     options.usual_image_size = image_size;
     options.usual_val_split = a->all_images ? 0.0 : USUAL_VAL_SPLIT;
-    status = gm_command_dataset(a->data, &options, dataset, error);
+    status = gm_command_dataset(a->data, &options, &inputs->dataset, error);
     gm_column_scale_free(&scale);
     return status;
 }
 
-static gm_status evaluate(const gm_evaluate_arguments *a, gm_context *context, const gm_dataset *dataset,
-                          gm_model *model, gm_error *error)
+/* Room for the probe of the model's features. */
+static gm_status head_create(int32_t classes, int64_t dim, gm_head *head, gm_error *error)
+{
+    *head = (gm_head){.classes = classes,
+                      .dim = dim,
+                      .weight = malloc(sizeof(float) * (size_t)(classes * dim)),
+                      .bias = malloc(sizeof(float) * (size_t)classes)};
+    return head->weight && head->bias
+               ? GM_OK
+               : gm_error_set(error, GM_OUT_OF_MEMORY, "no memory for a classifier of %lld features", (long long)dim);
+}
+
+static gm_status evaluate(const gm_evaluate_arguments *a, const gm_evaluate_inputs *inputs, const char *save_head,
+                          gm_error *error)
 {
     gm_evaluation evaluation;
-    const gm_status status = gm_evaluate(context, dataset, model, &a->options, &evaluation, error);
+    gm_evaluation_options options = a->options;
+    gm_head head = {0};
+    gm_status status = GM_OK;
+    if (save_head)
+        status = head_create(inputs->dataset->classes, gm_model_feature_size(inputs->model), &head, error);
+    options.classifier = (gm_probe_classifier){head.weight, head.bias};
+    if (status == GM_OK)
+        status = gm_evaluate(inputs->context, inputs->dataset, inputs->model, &options, &evaluation, error);
+    if (status == GM_OK && save_head && !evaluation.measured)
+        status = gm_error_set(error, GM_BAD_DATA, "%s has no labels or no test samples: there is no classifier to save",
+                              inputs->dataset->name);
+    if (status == GM_OK && save_head)
+        status = gm_head_save(&head, a->weights, inputs->model, inputs->dataset, save_head, error);
+    gm_head_free(&head);
     if (status != GM_OK)
         return status;
     if (!a->common.quiet || !evaluation.measured)
-        gm_evaluation_print_table(&evaluation, dataset, stdout);
-    gm_evaluation_print_results(&evaluation, dataset, stdout);
+        gm_evaluation_print_table(&evaluation, inputs->dataset, stdout);
+    if (save_head)
+        printf("classifier: %s\n", save_head);
+    gm_evaluation_print_results(&evaluation, inputs->dataset, stdout);
     return GM_OK;
+}
+
+gm_status gm_evaluate_open_data(const gm_evaluate_arguments *a, gm_evaluate_inputs *inputs, gm_error *error)
+{
+    *inputs = (gm_evaluate_inputs){.context = NULL};
+    gm_status status = gm_command_context(&a->common, &inputs->context, error);
+    if (status == GM_OK)
+        status = open_data(a, inputs, error);
+    if (status != GM_OK)
+        gm_evaluate_close(inputs);
+    return status;
 }
 
 gm_status gm_evaluate_open(const gm_evaluate_arguments *a, gm_evaluate_inputs *inputs, gm_error *error)
 {
-    *inputs = (gm_evaluate_inputs){NULL, NULL, NULL};
-    gm_status status = gm_command_context(&a->common, &inputs->context, error);
-    if (status == GM_OK)
-        status = open_data(a, inputs->context, &inputs->dataset, error);
+    gm_status status = gm_evaluate_open_data(a, inputs, error);
+    if (status != GM_OK)
+        return status;
     gm_pixel_scale scale;
-    if (status == GM_OK)
-        status = gm_backbone_load(inputs->context, a->weights, inputs->dataset->height, inputs->dataset->width,
-                                  a->batch ? a->batch : feature_batch(inputs->dataset), &inputs->model, &scale, error);
+    status = gm_backbone_load(inputs->context, a->weights, inputs->dataset->height, inputs->dataset->width,
+                              a->batch ? a->batch : feature_batch(inputs->dataset), &inputs->model, &scale, error);
     if (status == GM_OK && gm_model_input_size(inputs->model) != inputs->dataset->dim)
         status = gm_error_set(error, GM_BAD_DATA, "%s takes samples of %lld numbers, but those of %s have %lld",
                               a->weights, (long long)gm_model_input_size(inputs->model), inputs->dataset->name,
@@ -204,16 +244,16 @@ void gm_evaluate_close(gm_evaluate_inputs *inputs)
     gm_model_destroy(inputs->model);
     gm_dataset_close(inputs->dataset);
     gm_context_destroy(inputs->context);
-    *inputs = (gm_evaluate_inputs){NULL, NULL, NULL};
+    *inputs = (gm_evaluate_inputs){.context = NULL};
 }
 
-gm_status gm_evaluate_run(const gm_evaluate_arguments *a, gm_error *error)
+gm_status gm_evaluate_run(const gm_evaluate_arguments *a, const char *save_head, gm_error *error)
 {
     gm_evaluate_inputs inputs;
     gm_status status = gm_evaluate_open(a, &inputs, error);
     if (status != GM_OK)
         return status;
-    status = evaluate(a, inputs.context, inputs.dataset, inputs.model, error);
+    status = evaluate(a, &inputs, save_head, error);
     gm_evaluate_close(&inputs);
     return status;
 }

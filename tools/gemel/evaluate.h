@@ -36,14 +36,20 @@ typedef struct gm_evaluate_inputs {
     gm_context *context;
     gm_dataset *dataset;
     gm_model *model; /* takes the data set's samples */
+    bool has_augmentation;
+    gm_augmentation augmentation; /* of the run, where the data are its own */
 } gm_evaluate_inputs;
 
-/* Loads data and weights; on a run's own data its labels and its split apply, and images come in the size that the
- * weights say. After an error nothing is open. */
+/* Loads the data; on a run's own data its labels and its split apply, and images come in the size that the weights say.
+ * After an error nothing is open. */
+gm_status gm_evaluate_open_data(const gm_evaluate_arguments *arguments, gm_evaluate_inputs *inputs, gm_error *error);
+
+/* The same, and the model for inference. */
 gm_status gm_evaluate_open(const gm_evaluate_arguments *arguments, gm_evaluate_inputs *inputs, gm_error *error);
 void gm_evaluate_close(gm_evaluate_inputs *inputs);
 
-/* Loads data and weights, evaluates, and prints the table (without --quiet) and the results. */
-gm_status gm_evaluate_run(const gm_evaluate_arguments *arguments, gm_error *error);
+/* Loads data and weights, evaluates, and prints the table (without --quiet) and the results. save_head: the file for
+ * the linear probe, or NULL. */
+gm_status gm_evaluate_run(const gm_evaluate_arguments *arguments, const char *save_head, gm_error *error);
 
 #endif

@@ -13,8 +13,8 @@
 #include "support/parse.h"
 
 static const char *const run_files[] = {
-    "config.json",          "stats.txt",   "metrics.csv",     "checkpoint.safetensors",
-    "backbone.safetensors", "report.html", "correlation.png", "results.txt"};
+    "config.json", "stats.txt",       "metrics.csv", "checkpoint.safetensors", "backbone.safetensors",
+    "report.html", "correlation.png", "results.txt", "classifier.safetensors"};
 
 void gm_run_path(const char *folder, const char *name, char path[GM_RUN_PATH + 64])
 {
@@ -72,8 +72,7 @@ gm_status gm_run_remove_kept(const char *folder, int64_t keep, gm_error *error)
     return GM_OK;
 }
 
-/* mkdir -p; a folder that exists is fine. */
-static gm_status make_folders(const char *path, gm_error *error)
+gm_status gm_run_folder_make(const char *path, gm_error *error)
 {
     char part[GM_RUN_PATH];
     snprintf(part, sizeof part, "%s", path);
@@ -144,7 +143,7 @@ static gm_status remove_run(const char *folder, gm_error *error)
 
 static gm_status create_numbered(const char *name, char *folder, gm_error *error)
 {
-    const gm_status status = make_folders("runs", error);
+    const gm_status status = gm_run_folder_make("runs", error);
     if (status != GM_OK)
         return status;
     for (int number = 1;; number++) {
@@ -164,7 +163,7 @@ gm_status gm_run_folder_create(const char *wanted, const char *name, bool overwr
         return gm_error_set(error, GM_BAD_USAGE, "--checkpoint-dir: a path of 1 to %d bytes is needed",
                             GM_RUN_PATH - 1);
     strcpy(folder, wanted);
-    const gm_status status = make_folders(folder, error);
+    const gm_status status = gm_run_folder_make(folder, error);
     if (status != GM_OK)
         return status;
     return overwrite ? remove_run(folder, error) : check_empty(folder, error);

@@ -14,6 +14,9 @@ enum { GM_RUN_PATH = 2048 };
  * run left there, and nothing else. Errors: GM_BAD_USAGE (occupied), GM_IO_ERROR. */
 gm_status gm_run_folder_create(const char *wanted, const char *name, bool overwrite, char *folder, gm_error *error);
 
+/* Makes a folder and those above it; one that exists is fine. Errors: GM_IO_ERROR. */
+gm_status gm_run_folder_make(const char *path, gm_error *error);
+
 /* Claims the folder for this process, since two that write into one folder spoil it, until the process ends in whatever
  * way or close(*lock). File systems without locks are taken as they are. Errors: GM_BAD_USAGE (another process trains
  * there), GM_IO_ERROR; *lock is -1 then. */
