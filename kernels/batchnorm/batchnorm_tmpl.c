@@ -104,7 +104,7 @@ WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t 
     const vec line = vec_fma(walk_load(b->columns.slope + j, lanes), d, walk_load(b->columns.offset + j, lanes));
     if (form & RESIDUAL && b->dresidual)
         walk_put(b->dresidual + i * b->lddresidual + j, g, lanes, b->stream_dresidual);
-    walk_put(b->out + i * b->ldout + j, vec_fma(walk_load(b->columns.scale + j, lanes), g, line), lanes, b->stream_out);
+    walk_put(b->out + i * b->ldout + j, vec_fma(walk_load(b->columns.scale + j, lanes), g, line), lanes, form & STREAM);
 }
 
 static void apply(const struct gm_batchnorm_block *block)
