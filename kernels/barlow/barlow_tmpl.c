@@ -65,6 +65,11 @@ WALK_INLINE void distance_vector(const void *arg, int64_t row, int64_t col, int6
     }
 }
 
+WALK_REST void distance_rest(const void *arg, int64_t row, int64_t col, int64_t lanes, int store)
+{
+    distance_vector(arg, row, col, lanes, store);
+}
+
 WALK_INLINE void distance_ahead(const void *arg, int64_t row, int64_t col, int store)
 {
     const struct distance_walk *w = arg;
@@ -83,7 +88,7 @@ static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a
     for (int64_t i = 0; i < rows; i += STRIP) {
         const struct walk_part part = {rows, cols, i, gm_min_i64(i + STRIP, rows), false};
         clear(&sums, cols);
-        walk_memory(distance_vector, distance_ahead, &arg, &part, 2, copies != NULL);
+        walk_memory(distance_vector, NULL, distance_rest, distance_ahead, &arg, &part, 2, copies != NULL);
         flush(&sums, cols, out);
     }
 }
@@ -102,6 +107,11 @@ WALK_INLINE void normalize_vector(const void *arg, int64_t row, int64_t col, int
     walk_store(w->out + row * w->ldo + col, normalized(&w->view, row, col, lanes, &norm), lanes);
 }
 
+WALK_REST void normalize_rest(const void *arg, int64_t row, int64_t col, int64_t lanes, int unused)
+{
+    normalize_vector(arg, row, col, lanes, unused);
+}
+
 WALK_INLINE void normalize_ahead(const void *arg, int64_t row, int64_t col, int unused)
 {
     (void)unused;
@@ -113,7 +123,7 @@ static void normalize(int64_t rows, int64_t cols, const struct gm_barlow_view *v
 {
     const struct normalize_walk arg = {*view, out, ldo};
     const struct walk_part part = {rows, cols, 0, rows, false};
-    walk_memory(normalize_vector, normalize_ahead, &arg, &part, 1, 0);
+    walk_memory(normalize_vector, NULL, normalize_rest, normalize_ahead, &arg, &part, 1, 0);
 }
 
 static void add(int64_t count, const float *x, float *y)
@@ -210,6 +220,11 @@ WALK_INLINE void project_row(const void *arg, int64_t row, int64_t j, int64_t la
     walk_store(sum_b, vec_fma(gb, b, walk_load(sum_b, lanes)), lanes);
 }
 
+WALK_REST void project_rest(const void *arg, int64_t row, int64_t j, int64_t lanes, int unused)
+{
+    project_row(arg, row, j, lanes, unused);
+}
+
 /* Asks for what the walks of a block that is not packed read. */
 WALK_INLINE void block_ahead(const struct gm_barlow_block *block, int64_t row, int64_t j)
 {
@@ -234,7 +249,7 @@ static void project_rows(const struct gm_barlow_block *block, double *a_sum, dou
         const struct walk_part part = {block->rows, block->cols, i, gm_min_i64(i + STRIP, block->rows), false};
         clear(&a, block->cols);
         clear(&b, block->cols);
-        walk_memory(project_row, project_ahead, &arg, &part, 1, 0);
+        walk_memory(project_row, NULL, project_rest, project_ahead, &arg, &part, 1, 0);
         flush(&a, block->cols, a_sum);
         flush(&b, block->cols, b_sum);
     }
@@ -291,6 +306,11 @@ WALK_INLINE void chain_vector(const void *arg, int64_t row, int64_t j, int64_t l
     walk_put(side_b->dz + row * side_b->lddz + col, vec_mul(scale_b, vec_fnma(b, along_b, gb)), lanes, stream);
 }
 
+WALK_REST void chain_rest(const void *arg, int64_t row, int64_t j, int64_t lanes, int form)
+{
+    chain_vector(arg, row, j, lanes, form);
+}
+
 WALK_INLINE void chain_ahead(const void *arg, int64_t row, int64_t j, int form)
 {
     if (form & CHAIN_NORMALISE)
@@ -308,7 +328,7 @@ static void chain(const struct gm_barlow_block *block, const float *a_projection
         if (block->a.packed)
             arg.panel = panel_at(block, col);
         const struct walk_part part = {block->rows, arg.panel.cols, 0, block->rows, false};
-        walk_memory(chain_vector, chain_ahead, &arg, &part, CHAIN_FORMS, form);
+        walk_memory(chain_vector, NULL, chain_rest, chain_ahead, &arg, &part, CHAIN_FORMS, form);
     }
     vec_stream_end();
 }
@@ -323,10 +343,15 @@ WALK_INLINE void finish_vector(const void *arg, int64_t row, int64_t j, int64_t 
     walk_put(x->dz + row * x->lddz + j, dz, lanes, stream);
 }
 
+WALK_REST void finish_rest(const void *arg, int64_t row, int64_t j, int64_t lanes, int stream)
+{
+    finish_vector(arg, row, j, lanes, stream);
+}
+
 static void finish(int64_t rows, int64_t cols, const struct gm_barlow_gradient *gradient)
 {
     const struct gm_barlow_gradient x = *gradient; /* known to nobody else, so that it stays in registers */
-    walk(finish_vector, &x, 0, rows, cols, x.stream && walk_may_stream(x.dz, x.lddz));
+    walk(finish_vector, finish_rest, &x, 0, rows, cols, x.stream && walk_may_stream(x.dz, x.lddz));
     vec_stream_end();
 }
 

@@ -21,21 +21,34 @@ static int form_of(const struct gm_batchnorm_block *b, bool has_residual)
            (b->stream_out && walk_may_stream(b->out, b->ldout) ? STREAM : 0);
 }
 
-/* x - mean */
-WALK_INLINE vec deviation(const struct gm_batchnorm_block *b, int64_t i, int64_t j, int64_t lanes)
+/* What belongs to a vector of columns, loaded before stores that might change it for all the compiler knows. */
+struct columns {
+    vec mean, scale, shift;
+};
+
+WALK_INLINE struct columns columns_at(const struct gm_batchnorm_block *b, int64_t j, int64_t lanes)
 {
-    return vec_sub(walk_load(b->x + i * b->ldx + j, lanes), walk_load(b->columns.mean + j, lanes));
+    return (struct columns){walk_load(b->columns.mean + j, lanes), walk_load(b->columns.scale + j, lanes),
+                            walk_load(b->columns.shift + j, lanes)};
 }
 
-WALK_INLINE vec normalised(const struct gm_batchnorm_block *b, vec d, int64_t j, int64_t lanes)
+/* x - mean */
+WALK_INLINE vec deviation(const struct gm_batchnorm_block *b, const struct columns *c, int64_t i, int64_t j,
+                          int64_t lanes)
 {
-    return vec_fma(d, walk_load(b->columns.scale + j, lanes), walk_load(b->columns.shift + j, lanes));
+    return vec_sub(walk_load(b->x + i * b->ldx + j, lanes), c->mean);
+}
+
+WALK_INLINE vec normalised(const struct columns *c, vec d)
+{
+    return vec_fma(d, c->scale, c->shift);
 }
 
 WALK_INLINE void apply_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
 {
     const struct gm_batchnorm_block *b = &((const struct operands *)arg)->block;
-    vec v = normalised(b, deviation(b, i, j, lanes), j, lanes);
+    const struct columns c = columns_at(b, j, lanes);
+    vec v = normalised(&c, deviation(b, &c, i, j, lanes));
     if (form & RESIDUAL)
         v = vec_add(v, walk_load(b->residual + i * b->ldresidual + j, lanes));
     if (form & RESIDUAL && b->new_mask)
@@ -43,6 +56,11 @@ WALK_INLINE void apply_vector(const void *arg, int64_t i, int64_t j, int64_t lan
     if (form & RELU)
         v = vec_max(vec_zero(), v);
     walk_put(b->out + i * b->ldout + j, v, lanes, form & STREAM);
+}
+
+WALK_REST void apply_rest(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
+{
+    apply_vector(arg, i, j, lanes, form);
 }
 
 WALK_INLINE void apply_ahead(const void *arg, int64_t i, int64_t j, int form)
@@ -54,12 +72,13 @@ WALK_INLINE void apply_ahead(const void *arg, int64_t i, int64_t j, int form)
 }
 
 /* dy where the forward call's result was positive: by its mask, or computed here by the very same operations. */
-WALK_INLINE vec masked(const struct gm_batchnorm_block *b, vec d, int64_t i, int64_t j, int64_t lanes, int form)
+WALK_INLINE vec masked(const struct gm_batchnorm_block *b, const struct columns *c, vec d, int64_t i, int64_t j,
+                       int64_t lanes, int form)
 {
     const vec dy = walk_load(b->dy + i * b->lddy + j, lanes);
     if (form & RESIDUAL && form & RELU)
         return vec_keep(walk_bits(b->mask + i * b->ldmask, j, lanes), dy);
-    return form & RELU ? vec_select_gt(normalised(b, d, j, lanes), vec_zero(), dy, vec_zero()) : dy;
+    return form & RELU ? vec_select_gt(normalised(c, d), vec_zero(), dy, vec_zero()) : dy;
 }
 
 WALK_INLINE void backward_ahead(const void *arg, int64_t i, int64_t j, int form)
@@ -70,12 +89,13 @@ WALK_INLINE void backward_ahead(const void *arg, int64_t i, int64_t j, int form)
     vec_prefetch(b->dy + i * b->lddy + j);
 }
 
-WALK_INLINE void sum_band(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, int form)
+/* rows is a constant. */
+WALK_INLINE void sum_rows(const struct operands *o, int64_t i, int rows, int64_t j, int64_t lanes, int form)
 {
-    const struct operands *o = arg;
     vec sum = walk_load(o->sum + j, lanes), dot = walk_load(o->dot + j, lanes);
+    const struct columns c = columns_at(&o->block, j, lanes);
     for (int r = 0; r < rows; r++) {
-        const vec d = deviation(&o->block, i + r, j, lanes), g = masked(&o->block, d, i + r, j, lanes, form);
+        const vec d = deviation(&o->block, &c, i + r, j, lanes), g = masked(&o->block, &c, d, i + r, j, lanes, form);
         sum = vec_add(sum, g);
         dot = vec_fma(g, d, dot);
     }
@@ -85,39 +105,46 @@ WALK_INLINE void sum_band(const void *arg, int64_t i, int rows, int64_t j, int64
 
 WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
 {
-    sum_band(arg, i, 1, j, lanes, form);
+    sum_rows(arg, i, 1, j, lanes, form);
 }
 
-/* One of the two ways to the same bits: a column's terms are added in the order of its rows. */
-WALK_INLINE void sum_part(const struct operands *o, const struct walk_part *part, int form)
+WALK_INLINE void sum_band(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
 {
-    if (part->cols >= WALK_BAND_COLS)
-        walk_bands(sum_band, backward_ahead, o, part, form);
-    else
-        walk_memory(sum_vector, backward_ahead, o, part, SUM_FORMS, form);
+    sum_rows(arg, i, WALK_BAND, j, lanes, form);
+}
+
+WALK_REST void sum_rest(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
+{
+    sum_rows(arg, i, 1, j, lanes, form);
 }
 
 WALK_INLINE void gradient_vector(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
 {
     const struct gm_batchnorm_block *b = &((const struct operands *)arg)->block;
-    const vec d = deviation(b, i, j, lanes), g = masked(b, d, i, j, lanes, form);
+    const struct columns c = columns_at(b, j, lanes);
+    const vec d = deviation(b, &c, i, j, lanes), g = masked(b, &c, d, i, j, lanes, form);
     const vec line = vec_fma(walk_load(b->columns.slope + j, lanes), d, walk_load(b->columns.offset + j, lanes));
     if (form & RESIDUAL && b->dresidual)
         walk_put(b->dresidual + i * b->lddresidual + j, g, lanes, b->stream_dresidual);
-    walk_put(b->out + i * b->ldout + j, vec_fma(walk_load(b->columns.scale + j, lanes), g, line), lanes, form & STREAM);
+    walk_put(b->out + i * b->ldout + j, vec_fma(c.scale, g, line), lanes, form & STREAM);
+}
+
+WALK_REST void gradient_rest(const void *arg, int64_t i, int64_t j, int64_t lanes, int form)
+{
+    gradient_vector(arg, i, j, lanes, form);
 }
 
 static void apply(const struct gm_batchnorm_block *block)
 {
     const struct operands o = {.block = *block};
     const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows, o.block.large};
-    walk_memory(apply_vector, apply_ahead, &o, &all, FORMS, form_of(&o.block, o.block.residual));
+    walk_memory(apply_vector, NULL, apply_rest, apply_ahead, &o, &all, FORMS, form_of(&o.block, o.block.residual));
     vec_stream_end();
 }
 
 static void sums(const struct gm_batchnorm_block *block, double *sum, double *dot)
 {
-    float strip_sum[GM_GRID_COLS], strip_dot[GM_GRID_COLS];
+    _Alignas(WALK_ALIGNMENT) float strip_sum[GM_GRID_COLS], strip_dot[GM_GRID_COLS];
     const struct operands o = {*block, strip_sum, strip_dot};
     const int64_t rows = o.block.rows, cols = o.block.cols;
     const int form = (o.block.relu ? RELU : 0) + (o.block.mask ? RESIDUAL : 0);
@@ -127,7 +154,7 @@ static void sums(const struct gm_batchnorm_block *block, double *sum, double *do
         const struct walk_part part = {rows, cols, i, rows - i < STRIP ? rows : i + STRIP, o.block.large};
         memset(strip_sum, 0, (size_t)cols * sizeof *strip_sum);
         memset(strip_dot, 0, (size_t)cols * sizeof *strip_dot);
-        sum_part(&o, &part, form);
+        walk_memory(sum_vector, sum_band, sum_rest, backward_ahead, &o, &part, SUM_FORMS, form);
         for (int64_t j = 0; j < cols; j++) {
             sum[j] += (double)strip_sum[j];
             dot[j] += (double)strip_dot[j];
@@ -140,7 +167,8 @@ static void gradient(const struct gm_batchnorm_block *block)
     struct operands o = {.block = *block};
     const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows, o.block.large};
     o.block.stream_dresidual &= walk_may_stream(o.block.dresidual, o.block.lddresidual);
-    walk_memory(gradient_vector, backward_ahead, &o, &all, FORMS, form_of(&o.block, o.block.mask || o.block.dresidual));
+    walk_memory(gradient_vector, NULL, gradient_rest, backward_ahead, &o, &all, FORMS,
+                form_of(&o.block, o.block.mask || o.block.dresidual));
     vec_stream_end();
 }
 

@@ -5,22 +5,33 @@
 struct job {
     const struct gm_bias_relu_kernels *kernels;
     struct gm_grid grid;
-    bool relu;
-    const float *in, *y, *bias; /* in: x or dy */
-    float *out;                 /* y or dx */
-    int64_t ldin, ldy, ldout;
-    double *partial; /* [slots, cols] */
+    struct gm_bias_relu_block all; /* the whole matrices */
+    double *partial;               /* [slots, cols] */
     float *dbias;
 };
+
+static struct gm_bias_relu_block block_at(const struct job *job, const struct gm_rect *rect)
+{
+    struct gm_bias_relu_block b = job->all;
+    b.rows = rect->rows;
+    b.cols = rect->cols;
+    b.in += rect->row * b.ldin + rect->col;
+    if (b.y)
+        b.y += rect->row * b.ldy + rect->col;
+    if (b.bias)
+        b.bias += rect->col;
+    if (b.out)
+        b.out += rect->row * b.ldout + rect->col;
+    return b;
+}
 
 static void forward_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     const struct job *job = arg;
     const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
-    job->kernels->forward(rect.rows, rect.cols, job->in + rect.row * job->ldin + rect.col, job->ldin,
-                          job->bias ? job->bias + rect.col : NULL, job->relu,
-                          job->out + rect.row * job->ldout + rect.col, job->ldout);
+    const struct gm_bias_relu_block block = block_at(job, &rect);
+    job->kernels->forward(&block);
 }
 
 static void backward_chunk(void *arg, int64_t chunk, int worker)
@@ -28,10 +39,8 @@ static void backward_chunk(void *arg, int64_t chunk, int worker)
     (void)worker;
     const struct job *job = arg;
     const struct gm_rect rect = gm_grid_rect(&job->grid, chunk);
-    job->kernels->backward(rect.rows, rect.cols, job->in + rect.row * job->ldin + rect.col, job->ldin,
-                           job->relu ? job->y + rect.row * job->ldy + rect.col : NULL, job->ldy, job->relu,
-                           job->out ? job->out + rect.row * job->ldout + rect.col : NULL, job->ldout,
-                           job->partial + rect.slot * job->grid.cols + rect.col);
+    const struct gm_bias_relu_block block = block_at(job, &rect);
+    job->kernels->backward(&block, job->partial + rect.slot * job->grid.cols + rect.col);
 }
 
 static void merge_chunk(void *arg, int64_t chunk, int worker)
@@ -64,14 +73,17 @@ gm_status gm_bias_relu_forward_f32(gm_context *context, int64_t rows, int64_t co
     const gm_status status = check_matrices(context, rows, cols, x, ldx, y, ldy);
     if (status != GM_OK || rows == 0 || cols == 0)
         return status;
+    const bool large = rows * cols >= GM_STREAMED_ELEMENTS;
     struct job job = {.kernels = context->kernels.bias_relu,
                       .grid = gm_grid_make(rows, cols, 1),
-                      .relu = relu,
-                      .in = x,
-                      .ldin = ldx,
-                      .bias = bias,
-                      .out = y,
-                      .ldout = ldy};
+                      .all = {.relu = relu,
+                              .large = large,
+                              .stream = large && y != x,
+                              .in = x,
+                              .ldin = ldx,
+                              .bias = bias,
+                              .out = y,
+                              .ldout = ldy}};
     gm_parallel(context, gm_grid_chunks(&job.grid), forward_chunk, &job);
     return GM_OK;
 }
@@ -91,20 +103,22 @@ gm_status gm_bias_relu_backward_f32(gm_context *context, int64_t rows, int64_t c
             dbias[j] = 0;
         return GM_OK;
     }
-    const bool unchanged = !relu && dx == dy;
+    const bool unchanged = !relu && dx == dy, large = rows * cols >= GM_STREAMED_ELEMENTS;
     if (unchanged && !dbias)
         return GM_OK;
     const struct gm_grid grid = gm_grid_make(rows, cols, 1);
     const size_t mark = gm_workspace_mark(context);
     struct job job = {.kernels = context->kernels.bias_relu,
                       .grid = grid,
-                      .relu = relu,
-                      .in = dy,
-                      .ldin = lddy,
-                      .y = y,
-                      .ldy = ldy,
-                      .out = unchanged ? NULL : dx,
-                      .ldout = lddx,
+                      .all = {.relu = relu,
+                              .large = large,
+                              .stream = large && dx != dy,
+                              .in = dy,
+                              .ldin = lddy,
+                              .y = relu ? y : NULL,
+                              .ldy = ldy,
+                              .out = unchanged ? NULL : dx,
+                              .ldout = lddx},
                       .partial = gm_workspace_take(context, (size_t)(gm_grid_slots(&grid) * cols) * sizeof(double)),
                       .dbias = dbias};
     gm_parallel(context, gm_grid_chunks(&grid), backward_chunk, &job);

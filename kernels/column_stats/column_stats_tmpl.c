@@ -22,7 +22,8 @@ enum { LARGE_BLOCK = 1 << 17 };
 
 /* Sums over the rows of a strip, in float, and of a block, in double. */
 struct sums {
-    float strip_sum[GM_GRID_COLS], strip_squares[GM_GRID_COLS];
+    _Alignas(WALK_ALIGNMENT) float strip_sum[GM_GRID_COLS];
+    float strip_squares[GM_GRID_COLS];
     double sum[GM_GRID_COLS], squares[GM_GRID_COLS];
 };
 
@@ -75,6 +76,11 @@ WALK_INLINE void sum_vector(const void *arg, int64_t i, int64_t j, int64_t lanes
     walk_store(o->squares + j, vec_fma(d, d, walk_load(o->squares + j, lanes)), lanes);
 }
 
+WALK_REST void sum_rest(const void *arg, int64_t i, int64_t j, int64_t lanes, int unused)
+{
+    sum_vector(arg, i, j, lanes, unused);
+}
+
 WALK_INLINE void sum_ahead(const void *arg, int64_t i, int64_t j, int unused)
 {
     const struct operands *o = arg;
@@ -87,7 +93,7 @@ static void sum_large(const struct operands *operands, const struct walk_part *p
     const struct operands o = *operands; /* known to nobody else, so that it stays in registers */
     memset(o.sum, 0, (size_t)part->cols * sizeof *o.sum);
     memset(o.squares, 0, (size_t)part->cols * sizeof *o.squares);
-    walk_memory(sum_vector, sum_ahead, &o, part, 1, 0);
+    walk_memory(sum_vector, NULL, sum_rest, sum_ahead, &o, part, 1, 0);
 }
 
 /* Sums of d and d^2 over rows [first, last). */
@@ -126,7 +132,7 @@ static void merge_block(double before, double n, int64_t cols, const struct sums
 
 static void block(int64_t rows, int64_t cols, const float *x, int64_t ldx, bool large, double *mean, double *squares)
 {
-    float shift[GM_GRID_COLS];
+    _Alignas(WALK_ALIGNMENT) float shift[GM_GRID_COLS];
     struct sums s;
     int64_t done = 0, n = rows < FIRST_BLOCK ? rows : FIRST_BLOCK;
 

@@ -12,6 +12,9 @@
 /* Functions whose numbers and flags are constants at every call, and vanish. */
 #define WALK_INLINE static inline __attribute__((always_inline))
 
+/* Of what a kernel keeps of each column: vectors that lie across two lines cost twice, those of a matrix only once. */
+enum { WALK_ALIGNMENT = 64 };
+
 /* vec_load_n() and vec_store_n(), free of charge where n is the constant VEC_LANES. */
 WALK_INLINE vec walk_load(const float *p, int64_t n)
 {
@@ -104,12 +107,30 @@ struct walk_part {
  * lie pages apart, and of one whose reading alternates with that of a column's operands. */
 enum { WALK_AHEAD_FLOATS = 16384 / sizeof(float), WALK_LINE = 64 / sizeof(float), WALK_ASKS = 3 };
 
-WALK_INLINE void walk_range(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                            int form)
+/* Handles `lanes` columns from j of WALK_BAND rows from i on: what belongs to a column is loaded once for all of them.
+ * Likewise of constant lanes and form. */
+typedef void (*walk_band)(const void *arg, int64_t i, int64_t j, int64_t lanes, int form);
+
+/* Rows of a band, and least columns: rows of a page or more. There sums of columns cost more than the lines of a row
+ * under way; shorter rows go faster one after the other. */
+enum { WALK_BAND = 4, WALK_BAND_COLS = 4096 / sizeof(float) };
+
+/* For the columns behind the last whole line of a row: a function of its own for all forms of a kernel, of which each
+ * would otherwise hold two more copies of its vector. */
+#define WALK_REST static __attribute__((cold, noinline))
+
+WALK_INLINE void walk_rest(walk_vector rest, const void *arg, int64_t i, int64_t j, int64_t cols, int form)
+{
+    for (; j < cols; j += VEC_LANES)
+        rest(arg, i, j, vec_lanes_left(j, cols), form);
+}
+
+WALK_INLINE void walk_range(walk_vector vector, walk_vector rest, walk_ahead ahead, const void *arg,
+                            const struct walk_part *part, int64_t first, int form)
 {
     const int64_t cols = part->cols;
     const bool large = part->large;
-    for (int64_t i = part->first; i < part->last; i++) {
+    for (int64_t i = first; i < part->last; i++) {
         int64_t later[WALK_ASKS], j = 0;
         for (int ask = 0; ask < WALK_ASKS; ask++) {
             const int64_t row = i + 1 + ((WALK_AHEAD_FLOATS >> ask) - 1) / cols;
@@ -123,91 +144,70 @@ WALK_INLINE void walk_range(walk_vector vector, walk_ahead ahead, const void *ar
             for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
                 vector(arg, i, j + lane, VEC_LANES, form);
         }
-        for (; j + VEC_LANES <= cols; j += VEC_LANES)
-            vector(arg, i, j, VEC_LANES, form);
-        if (j < cols)
-            vector(arg, i, j, cols - j, form);
+        walk_rest(rest, arg, i, j, cols, form);
     }
 }
 
-/* Calls vector for all columns of the part's rows, in the order of memory, and ahead for what comes later; form is one
- * of `forms`, a constant of at most 8. */
-WALK_INLINE void walk_memory(walk_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                             int forms, int form)
+/* As many rows as there are bands. Returns the row after them. */
+WALK_INLINE int64_t walk_bands(walk_band band, walk_vector rest, walk_ahead ahead, const void *arg,
+                               const struct walk_part *part, int form)
+{
+    const int64_t cols = part->cols, last_band = part->rows - WALK_BAND;
+    int64_t i = part->first;
+    for (; i + WALK_BAND <= part->last; i += WALK_BAND) {
+        const int64_t later = i + WALK_BAND < last_band ? i + WALK_BAND : last_band;
+        int64_t j = 0;
+        for (; j + WALK_LINE <= cols; j += WALK_LINE) {
+            for (int r = 0; r < WALK_BAND; r++)
+                ahead(arg, later + r, j, form);
+            for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
+                band(arg, i, j + lane, VEC_LANES, form);
+        }
+        for (int r = 0; r < WALK_BAND; r++)
+            walk_rest(rest, arg, i + r, j, cols, form);
+    }
+    return i;
+}
+
+WALK_INLINE void walk_as(walk_vector vector, walk_band band, walk_vector rest, walk_ahead ahead, const void *arg,
+                         const struct walk_part *part, int form)
+{
+    int64_t first = part->first;
+    if (band && part->cols >= WALK_BAND_COLS)
+        first = walk_bands(band, rest, ahead, arg, part, form);
+    walk_range(vector, rest, ahead, arg, part, first, form);
+}
+
+/* Calls vector for all columns of the part's rows, in the order of memory, rest for those behind whole lines, band
+ * instead (NULL: never) where rows are long, and ahead (NULL: never) for what comes later; form is one of `forms`, a
+ * constant of at most 8. */
+WALK_INLINE void walk_memory(walk_vector vector, walk_band band, walk_vector rest, walk_ahead ahead, const void *arg,
+                             const struct walk_part *part, int forms, int form)
 {
     if (forms > 0 && form == 0)
-        walk_range(vector, ahead, arg, part, 0);
+        walk_as(vector, band, rest, ahead, arg, part, 0);
     if (forms > 1 && form == 1)
-        walk_range(vector, ahead, arg, part, 1);
+        walk_as(vector, band, rest, ahead, arg, part, 1);
     if (forms > 2 && form == 2)
-        walk_range(vector, ahead, arg, part, 2);
+        walk_as(vector, band, rest, ahead, arg, part, 2);
     if (forms > 3 && form == 3)
-        walk_range(vector, ahead, arg, part, 3);
+        walk_as(vector, band, rest, ahead, arg, part, 3);
     if (forms > 4 && form == 4)
-        walk_range(vector, ahead, arg, part, 4);
+        walk_as(vector, band, rest, ahead, arg, part, 4);
     if (forms > 5 && form == 5)
-        walk_range(vector, ahead, arg, part, 5);
+        walk_as(vector, band, rest, ahead, arg, part, 5);
     if (forms > 6 && form == 6)
-        walk_range(vector, ahead, arg, part, 6);
+        walk_as(vector, band, rest, ahead, arg, part, 6);
     if (forms > 7 && form == 7)
-        walk_range(vector, ahead, arg, part, 7);
-}
-
-/* Handles `lanes` columns from j of `rows` rows from i on, of which lanes (where whole), rows and form are constants:
- * what belongs to a column is loaded once for all of them. */
-typedef void (*walk_band_vector)(const void *arg, int64_t i, int rows, int64_t j, int64_t lanes, int form);
-
-/* Rows of a band, and least columns: rows of a page or more. There the operands of the columns cost more than the lines
- * of a row under way; shorter rows go faster one after the other. */
-enum { WALK_BAND = 4, WALK_BAND_COLS = 4096 / sizeof(float) };
-
-WALK_INLINE void walk_band(walk_band_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                           int64_t i, int rows, int form)
-{
-    const int64_t cols = part->cols, beyond = i + rows, most = part->rows - rows;
-    const int64_t later = beyond < most ? beyond : most;
-    int64_t j = 0;
-    for (; j + WALK_LINE <= cols; j += WALK_LINE) {
-        for (int r = 0; r < rows; r++)
-            ahead(arg, later + r, j, form);
-        for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
-            vector(arg, i, rows, j + lane, VEC_LANES, form);
-    }
-    for (; j + VEC_LANES <= cols; j += VEC_LANES)
-        vector(arg, i, rows, j, VEC_LANES, form);
-    if (j < cols)
-        vector(arg, i, rows, j, cols - j, form);
-}
-
-WALK_INLINE void walk_bands_as(walk_band_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                               int form)
-{
-    int64_t i = part->first;
-    for (; i + WALK_BAND <= part->last; i += WALK_BAND)
-        walk_band(vector, ahead, arg, part, i, WALK_BAND, form);
-    for (; i < part->last; i++)
-        walk_band(vector, ahead, arg, part, i, 1, form);
-}
-
-/* walk_memory() by bands, of at least WALK_BAND_COLS columns and in one of 4 forms. */
-WALK_INLINE void walk_bands(walk_band_vector vector, walk_ahead ahead, const void *arg, const struct walk_part *part,
-                            int form)
-{
-    if (form == 0)
-        walk_bands_as(vector, ahead, arg, part, 0);
-    if (form == 1)
-        walk_bands_as(vector, ahead, arg, part, 1);
-    if (form == 2)
-        walk_bands_as(vector, ahead, arg, part, 2);
-    if (form == 3)
-        walk_bands_as(vector, ahead, arg, part, 3);
+        walk_as(vector, band, rest, ahead, arg, part, 7);
 }
 
 /* The same for rows [first, last) of a matrix that is in the cache, in two forms. */
-WALK_INLINE void walk(walk_vector vector, const void *arg, int64_t first, int64_t last, int64_t cols, bool form)
+WALK_INLINE void walk(walk_vector vector, walk_vector rest, const void *arg, int64_t first, int64_t last, int64_t cols,
+                      bool form)
 {
     const struct walk_part part = {last, cols, first, last, false};
-    walk_memory(vector, NULL, arg, &part, 2, form);
+    walk_memory(vector, NULL, rest, NULL, arg, &part, 2, form);
 }
 
 /* Adds the terms of `lanes` elements from j, of which only lanes (where whole) and form are constants, to one or two
