@@ -1,5 +1,5 @@
-"""Column statistics, batch and layer normalisation forward and backward, against PyTorch and the memory's bandwidth; optimisers
-against the latter."""
+"""Column statistics, batch and layer normalisation forward and backward, against PyTorch and the memory's bandwidth; bias with
+ReLU and optimisers against the latter."""
 import dataclasses
 
 from measure import Row, interleave
@@ -14,6 +14,7 @@ PASSES = {
     "batchnorm_relu": {"forward": [STATISTICS, (1, 1, 0)], "backward": BATCHNORM_BACKWARD},
     "batchnorm_add_relu": {"forward": [STATISTICS, (2, 1, 0)], "backward": [(2, 0, 0), (2, 2, 0)]},
     "layernorm": {"forward": [(1, 1, 0)], "backward": [(2, 1, 0)]},
+    "bias_relu": {"forward": [(1, 1, 0)], "backward": [(2, 1, 0)]},  # dy, y to dx
     "sgd": {"all": [(1, 0, 2)]},  # gradient; parameter and velocity
     "adam": {"all": [(1, 0, 3)]},  # gradient; parameter and two moments
     "lars": {"all": [(2, 0, 0), (1, 0, 2)]},  # the norms first

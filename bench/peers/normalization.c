@@ -1,12 +1,13 @@
-/* Times column statistics, batch and layer normalisation, and optimisers. Requests: "time OPERATION PHASE ROWS COLS"
- * (seconds) and "value OPERATION PHASE ROWS COLS" (the sum of the results' norms), with an operation of the table below
- * and a phase that is forward, backward or all; more words do not matter. An optimiser has one phase, all, and an array
- * of ROWS COLS elements. */
+/* Times column statistics, batch and layer normalisation, bias with ReLU, and optimisers. Requests: "time OPERATION
+ * PHASE ROWS COLS" (seconds) and "value OPERATION PHASE ROWS COLS" (the sum of the results' norms), with an operation
+ * of the table below and a phase that is forward, backward or all; more words do not matter. An optimiser has one
+ * phase, all, and an array of ROWS COLS elements. */
 #include "server.h"
 
 #include "support/operands.h"
 
 #include <gemel/batchnorm.h>
+#include <gemel/bias_relu.h>
 #include <gemel/column_stats.h>
 #include <gemel/layernorm.h>
 #include <gemel/optimizer.h>
@@ -107,6 +108,17 @@ static gm_status layernorm_backward(layer *l)
                                      NULL, l->dx, l->cols, l->dweight, l->dbias);
 }
 
+static gm_status bias_relu_forward(layer *l)
+{
+    return gm_bias_relu_forward_f32(l->context, l->rows, l->cols, l->x, l->cols, l->bias, true, l->y, l->cols);
+}
+
+static gm_status bias_relu_backward(layer *l)
+{
+    return gm_bias_relu_backward_f32(l->context, l->rows, l->cols, l->dy, l->cols, l->y, l->cols, true, l->dx, l->cols,
+                                     l->dbias);
+}
+
 /* The optimisers' parameter is x, its gradient dy, its state y and dx. */
 static gm_status sgd(layer *l)
 {
@@ -130,6 +142,7 @@ static const operation operations[] = {
     {"batchnorm_relu", batchnorm_relu_forward, batchnorm_relu_backward, false},
     {"batchnorm_add_relu", batchnorm_add_relu_forward, batchnorm_add_relu_backward, true},
     {"layernorm", layernorm_forward, layernorm_backward, false},
+    {"bias_relu", bias_relu_forward, bias_relu_backward, false},
     {"sgd", sgd, NULL, false},
     {"adam", adam, NULL, false},
     {"lars", lars, NULL, false},
@@ -145,8 +158,9 @@ static size_t workspace(int64_t rows, int64_t cols)
     const size_t statistics = gm_column_stats_f32_workspace(NULL, rows, cols, NULL),
                  batchnorm = gm_batchnorm_f32_workspace(NULL, rows, cols, NULL),
                  layernorm = gm_layernorm_f32_workspace(NULL, rows, cols),
+                 bias_relu = gm_bias_relu_f32_workspace(NULL, rows, cols),
                  optimizer = gm_lars_f32_workspace(NULL, rows * cols);
-    return largest(largest(statistics, batchnorm), largest(layernorm, optimizer));
+    return largest(largest(largest(statistics, batchnorm), largest(layernorm, optimizer)), bias_relu);
 }
 
 static void release(layer *l)
