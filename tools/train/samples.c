@@ -90,7 +90,7 @@ static gm_status draw(const gm_samples *samples, int32_t classes, int32_t per_cl
                       gm_samples *drawn, gm_error *error)
 {
     *drawn = (gm_samples){0};
-    int64_t *order = malloc((size_t)samples->rows * sizeof *order), count;
+    int64_t *order = malloc((size_t)samples->rows * sizeof *order), count = 0;
     if (!order)
         return gm_error_set(error, GM_OUT_OF_MEMORY, "no memory to draw from %lld samples", (long long)samples->rows);
     gm_status status =
