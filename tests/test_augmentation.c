@@ -339,13 +339,14 @@ static void fill_dataset(gm_dataset *dataset, uint8_t *pixels, float *features, 
     for (int i = 0; i < ROWS * DIM; i++)
         pixels[i] = (uint8_t)test_random_bits(&random);
     test_fill_normal(&random, features, ROWS * DIM, 0, 1);
-    *dataset = (gm_dataset){.kind = images ? GM_DATA_GRAY_IMAGES : GM_DATA_VECTORS,
-                            .dim = DIM,
-                            .height = HEIGHT,
-                            .width = WIDTH,
-                            .mean = 0.5f,
-                            .std = 0.3f,
-                            .train = {.rows = ROWS, .pixels = images ? pixels : NULL, .features = images ? NULL : features}};
+    *dataset =
+        (gm_dataset){.kind = images ? GM_DATA_GRAY_IMAGES : GM_DATA_VECTORS,
+                     .dim = DIM,
+                     .height = HEIGHT,
+                     .width = WIDTH,
+                     .mean = 0.5f,
+                     .std = 0.3f,
+                     .train = {.rows = ROWS, .pixels = images ? pixels : NULL, .features = images ? NULL : features}};
 }
 
 START_TEST(views_do_not_depend_on_threads_or_order)

@@ -90,9 +90,8 @@ static gm_probe_result run_probe(int threads, const gm_samples *train, const gm_
     gm_probe_result result;
     gm_error error;
     ck_assert_int_eq(gm_standardization_create(context, train, &standardization, &error), GM_OK);
-    ck_assert_int_eq(gm_linear_probe(context, train, test, BLOB_CLASSES, &standardization, options, &result, NULL,
-                                     &error),
-                     GM_OK);
+    ck_assert_int_eq(
+        gm_linear_probe(context, train, test, BLOB_CLASSES, &standardization, options, &result, NULL, &error), GM_OK);
     gm_standardization_free(&standardization);
     gm_context_destroy(context);
     return result;
