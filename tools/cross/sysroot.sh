@@ -7,7 +7,7 @@ packages='libjansson4 libjansson-dev zlib1g zlib1g-dev libspng0 libspng-dev libt
 
 mkdir -p "$1"
 root=$(cd "$1" && pwd)
-[ ! -e "$root/place.txt" ] || exit 0
+[ "$(cat "$root/packages.txt" 2>&1)" != "$packages" ] || exit 0
 mkdir -p "$root/apt/lists/partial" "$root/apt/archives/partial"
 : >"$root/apt/status"
 arm64_apt() {
@@ -27,3 +27,4 @@ find "$root/usr/lib" -type l -lname '/*' | while read -r link; do
 done
 rm -r "$root/apt"
 printf '[constants]\nsysroot = '"'%s'"'\n' "$root" >"$root/place.txt"
+echo "$packages" >"$root/packages.txt"
