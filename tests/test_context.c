@@ -1,6 +1,7 @@
 /* Contexts: choice of instruction set and threads, workspace. */
 #include <gemel/gemel.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,40 @@ START_TEST(statuses_and_version_have_texts)
 }
 END_TEST
 
+static void nothing(void *arg, int64_t chunk, int worker)
+{
+    (void)arg, (void)chunk, (void)worker;
+}
+
+static void *create_run_destroy(void *arg)
+{
+    const int rounds = *(const int *)arg;
+    gm_context_options options = gm_context_default_options();
+    options.threading = GM_THREADING_POOL;
+    options.threads = 2;
+    for (int i = 0; i < rounds; i++) {
+        gm_context *context = NULL;
+        ck_assert_int_eq(gm_context_create(&options, &context), GM_OK);
+        gm_context_parallel_for(context, 2, nothing, NULL);
+        gm_context_destroy(context);
+    }
+    return NULL;
+}
+
+/* A worker may lose its processor between seeing a loop and joining in, and find context and loop gone: seldom on a
+ * processor, often on an emulator, which translates that code when a worker first comes there. */
+START_TEST(a_context_may_be_destroyed_right_after_a_loop)
+{
+    enum { STRANDS = 4 };
+    int rounds = 1000;
+    pthread_t strands[STRANDS];
+    for (int i = 0; i < STRANDS; i++)
+        ck_assert_int_eq(pthread_create(&strands[i], NULL, create_run_destroy, &rounds), 0);
+    for (int i = 0; i < STRANDS; i++)
+        pthread_join(strands[i], NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("context");
@@ -125,5 +160,6 @@ int main(void)
     tcase_add_test(tests, every_operation_names_its_kernel);
     tcase_add_test(tests, the_workspace_grows_and_never_shrinks);
     tcase_add_test(tests, statuses_and_version_have_texts);
+    tcase_add_test(tests, a_context_may_be_destroyed_right_after_a_loop);
     return test_run(suite);
 }

@@ -84,9 +84,10 @@ static int64_t nanoseconds(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+/* The end is news however often it was seen: a worker whose entering failed may have read it there. */
 static bool is_newer(uint32_t gate, uint32_t seen)
 {
-    return (gate ^ seen) >= END;
+    return (gate & END) || (gate ^ seen) >= GENERATION;
 }
 
 /* Not a condition variable: glibc's broadcast may wait until the threads that it woke before have run. */
