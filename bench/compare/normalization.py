@@ -5,6 +5,10 @@ import dataclasses
 from measure import Row, interleave
 from peer import PROGRAMS, Peer, check_agreement, gemel_peer, torch_peer
 
+# Of PyTorch's sums over a matrix' 50,000 rows, which are those of float32 added one to another: against float64 the gradient of
+# the scale is off by 6e-4 there; all of our norms together by 3e-8.
+TOLERANCE = 5e-4
+
 # How the passes over the matrices go at least: matrices read, written, read and written in place. A pass that needs a sum over
 # all rows cannot share its reads with the one that makes the sum.
 STATISTICS, BATCHNORM_BACKWARD = (1, 0, 0), [(2, 0, 0), (2, 1, 0)]  # sums of dy and dy x; dy and x to dx
@@ -72,7 +76,7 @@ def torch_rows(case, threads, against):
     mine, peers = gemel_peer("normalization", threads), case.peers(threads, against)
     name, request = f"{case.name}/t{threads}", case.request("all")
     for peer in peers.values():
-        check_agreement(mine, peer, f"value {request}")
+        check_agreement(mine, peer, f"value {request}", TOLERANCE)
     costs = interleave({"ours": lambda: mine.need(f"time {request}"),
                         **{key: lambda peer=peer: peer.ask(f"time {request}") for key, peer in peers.items()}})
     for peer in (mine, *peers.values()):
