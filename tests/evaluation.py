@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `gemel evaluate` measures, in PyTorch: evaluation.py EXAMPLES, with GEMEL_COMMAND as for test_command.c.
+"""What `gemel evaluate` measures, in PyTorch: evaluation.py EXAMPLES, with GEMEL_COMMAND as in tests/support/command.h.
 
 Needs torch, in the Python environment that GEMEL_PEERS names (bench/peers/install.sh) or else in this
 Python's, and Fashion-MNIST; exits with 77 where they are missing. On the features of a random encoder and on the pixels, kNN

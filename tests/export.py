@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `gemel convert` writes, in PyTorch and ONNX Runtime: export.py EXAMPLES, with GEMEL_COMMAND as for test_command.c.
+"""What `gemel convert` writes, in PyTorch and ONNX Runtime: export.py EXAMPLES, with GEMEL_COMMAND as in tests/support/command.h.
 
 Needs torch, torchvision, onnx and onnxruntime, in the Python environment that GEMEL_PEERS names (bench/peers/install.sh) or
 else in this Python's; exits with 77 where they are missing. Features of gemel embed, PyTorch and ONNX Runtime must agree to

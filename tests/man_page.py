@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether gemel(1) and the command agree: man_page.py gemel.1, with GEMEL_COMMAND as for test_command.c.
+"""Whether gemel(1) and the command agree: man_page.py gemel.1, with GEMEL_COMMAND as in tests/support/command.h.
 
 A section ".SS Options of train and knn" of the page holds flags of these commands, "every command" those of all. For every command
 the page must have the flags that its --help prints, and no others; flags named elsewhere must exist. Where mandoc or groff

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`gemel predict` against PyTorch: predict.py, with GEMEL_COMMAND as for test_command.c.
+"""`gemel predict` against PyTorch: predict.py, with GEMEL_COMMAND as in tests/support/command.h.
 
 Needs torch, torchvision and Pillow, in the Python environment that GEMEL_PEERS names (bench/peers/install.sh) or else in this
 Python's; exits with 77 where they are missing. Probabilities of torchvision's resnet18 with its fc, random weights, on a folder

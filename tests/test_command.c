@@ -1,7 +1,5 @@
-/* The built command, as people run it: exit codes, messages, files. GEMEL_COMMAND names the program, behind the words
- * of an emulator if it needs one. */
+/* The built command, as people run it: exit codes, messages, files. GEMEL_COMMAND as in support/command.h. */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -15,22 +13,11 @@
 #include <unistd.h>
 
 #include "formats/safetensors.h"
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 
 enum { ROWS = 96, DIM = 24, MOST_ARGUMENTS = 24, OUTPUT = 16384 };
-
-static test_folder home;
-
-static size_t get(const char *path, char *bytes, size_t most)
-{
-    FILE *file = fopen(path, "rb");
-    ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
-    const size_t size = fread(bytes, 1, most - 1, file);
-    bytes[size] = '\0';
-    fclose(file);
-    return size;
-}
 
 static void put_npy(const char *path, const char *type, const char *shape, const void *data, size_t size)
 {
@@ -71,9 +58,7 @@ static void cut_in_half(const char *path)
 
 static void enter(void)
 {
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("OMP_NUM_THREADS");
+    command_enter();
     test_random random = test_random_create(1);
     float x[ROWS * DIM];
     test_fill_normal(&random, x, ROWS * DIM, 0, 1);
@@ -94,12 +79,6 @@ static void enter(void)
     test_write("broken.json", "{\"epochs\": ", 11);
     test_write("unknown.json", "{\"epochs\": 2, \"momentums\": 1}", 29);
     test_write("far.json", "{\"data\": \"good.npy\", \"batch_size\": 4096}", 40);
-}
-
-static void leave(void)
-{
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
 }
 
 /* Starts gemel with words separated by single spaces; standard output and error go to `output.txt`. */
@@ -129,7 +108,7 @@ static int finish(pid_t child, char output[OUTPUT])
 {
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    get("output.txt", output, OUTPUT);
+    test_read("output.txt", output, OUTPUT);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -248,19 +227,11 @@ START_TEST(usage_and_bad_input)
                   "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", usage_cases[_i].words, code,
                   usage_cases[_i].code, usage_cases[_i].message, output);
     ck_assert_msg(access("runs", F_OK) == -1, "gemel %s made a folder", usage_cases[_i].words);
-    leave();
+    command_leave();
 }
 END_TEST
 
 #define SMALL "--batch-size=32 --hidden-size=32 --projection-dim=48 --no-evaluation"
-
-static bool same_files(const char *a, const char *b)
-{
-    static char bytes[2][1 << 21];
-    const size_t size = get(a, bytes[0], sizeof bytes[0]);
-    return size > 0 && size < sizeof bytes[0] - 1 && size == get(b, bytes[1], sizeof bytes[1]) &&
-           !memcmp(bytes[0], bytes[1], size);
-}
 
 static void train_into(const char *folder, const char *words)
 {
@@ -289,12 +260,12 @@ START_TEST(runs_repeat_bit_for_bit)
     for (int i = 0; i < 3; i++) {
         char path[64];
         snprintf(path, sizeof path, "%s/backbone.safetensors", copies[i]);
-        ck_assert_msg(same_files("first/backbone.safetensors", path), "%s", path);
+        ck_assert_msg(test_same_files("first/backbone.safetensors", path), "%s", path);
         snprintf(path, sizeof path, "%s/checkpoint.safetensors", copies[i]);
-        ck_assert_msg(same_files("first/checkpoint.safetensors", path), "%s", path);
+        ck_assert_msg(test_same_files("first/checkpoint.safetensors", path), "%s", path);
     }
-    ck_assert(!same_files("first/backbone.safetensors", "other/backbone.safetensors"));
-    leave();
+    ck_assert(!test_same_files("first/backbone.safetensors", "other/backbone.safetensors"));
+    command_leave();
 }
 END_TEST
 
@@ -308,12 +279,12 @@ START_TEST(a_run_leaves_its_files)
                      0);
     ck_assert_str_eq(output, "checkpoint: runs/good-1/checkpoint.safetensors\n"
                              "backbone: runs/good-1/backbone.safetensors\n");
-    get("runs/good-1/config.json", output, sizeof output);
+    test_read("runs/good-1/config.json", output, sizeof output);
     ck_assert_ptr_nonnull(strstr(output, "\"arch\": \"axon\""));
-    get("runs/good-1/stats.txt", output, sizeof output);
+    test_read("runs/good-1/stats.txt", output, sizeof output);
     ck_assert(!strncmp(output, "gemel train good.npy --batch-size=32", 36));
     ck_assert_ptr_nonnull(strstr(output, "\n{\"epoch\": 3, \"step\": 10, \"lr_weights\": "));
-    get("runs/good-1/metrics.csv", output, sizeof output);
+    test_read("runs/good-1/metrics.csv", output, sizeof output);
     ck_assert_ptr_nonnull(strstr(output, "\n3,12,"));
     double rank = 0;
     sscanf(strstr(output, "\n3,12,"), "\n3,12,%*f,%*f,%*f,%*f,%*f,%*f,%*f,%*f,%*d,%lf,,", &rank);
@@ -333,7 +304,7 @@ START_TEST(a_run_leaves_its_files)
     ck_assert_ptr_nonnull(strstr(output, "cross-correlation of the two views"));
     ck_assert_ptr_nonnull(strstr(output, "backbone: runs/good-2/"));
     ck_assert_ptr_null(strchr(output, '\033'));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -376,7 +347,7 @@ START_TEST(a_run_is_measured_beside_its_pixels)
     ck_assert_msg(!strncmp(again, results, strlen(again)) && !strncmp(again, "knn ", 4), "%s", again);
     ck_assert_int_eq(gemel("knn good.npy run", again), 3);
     ck_assert_ptr_nonnull(strstr(again, "run takes samples of 64 numbers, but those of good have 24"));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -388,7 +359,7 @@ START_TEST(vectors_without_labels_get_a_report)
     ck_assert_ptr_nonnull(strstr(output, "No accuracies: good has no labels; give them with --labels"));
     ck_assert_str_eq(last_lines(output, 1), "report: run/report.html\n");
     ck_assert_int_eq(access("run/report.html", R_OK), 0);
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -410,7 +381,7 @@ START_TEST(vectors_are_measured_on_the_split_of_their_run)
     ck_assert_ptr_nonnull(strstr(again, "Accuracies on 24 test samples"));
     ck_assert_int_eq(strncmp(last_lines(output, 2), last_lines(again, 1), strlen(last_lines(again, 1))), 0);
     ck_assert_ptr_nonnull(strstr(last_lines(again, 1), "(raw features 0."));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -425,7 +396,7 @@ START_TEST(nan_in_the_input_ends_the_run_and_keeps_the_checkpoint)
     gm_safetensors *file;
     ck_assert_int_eq(gm_safetensors_open("run/checkpoint.safetensors", &file, &error), GM_OK);
     gm_safetensors_close(file);
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -439,7 +410,7 @@ START_TEST(a_rate_too_high_ends_the_run)
                            output),
                      4);
     ck_assert_ptr_nonnull(strstr(output, "NaN or infinity; lower the learning rate"));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -474,7 +445,7 @@ START_TEST(a_full_disk_is_reported)
     closedir(folder);
     ck_assert_int_eq(finish(start("info", RLIM_INFINITY, "/dev/full"), output), 1);
     ck_assert_ptr_nonnull(strstr(output, "standard output"));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -493,7 +464,7 @@ START_TEST(a_disk_that_fills_up_keeps_the_last_checkpoint)
     gm_safetensors *file;
     ck_assert_msg(gm_safetensors_open("run/checkpoint.safetensors", &file, &error) == GM_OK, "%s", error.message);
     gm_safetensors_close(file);
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -512,7 +483,7 @@ START_TEST(signals_save_and_stop)
     ck_assert_int_eq(finish(child, output), cases[_i].code);
     ck_assert_ptr_nonnull(strstr(output, "everything up to there is saved in run"));
     ck_assert_int_eq(access("run/backbone.safetensors", F_OK), 0);
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -527,18 +498,18 @@ START_TEST(a_resumed_run_ends_as_if_never_stopped)
     snprintf(words, sizeof words, "%s " SMALL " --epochs=40 --save-every=100 --quiet", runs[_i]);
     train_into("whole", words);
     train_into("run", strcat(words, " --threads=1 --max-time=0.001s"));
-    ck_assert(!same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
+    ck_assert(!test_same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
     ck_assert_int_eq(gemel("train run --resume --no-evaluation --seed=3", output), 2);
     ck_assert_ptr_nonnull(strstr(output, "--seed: a resumed run keeps its settings"));
     while (gemel("train run --resume --no-evaluation --quiet --save-every=100 --threads=2 --workers=2 --max-time=0.05s",
                  output) == 0)
         continue;
     ck_assert_msg(strstr(output, "all 40 epochs are done; pass --epochs"), "%s", output);
-    ck_assert(same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
-    ck_assert(same_files("whole/backbone.safetensors", "run/backbone.safetensors"));
-    ck_assert(same_files("whole/config.json", "run/config.json"));
+    ck_assert(test_same_files("whole/checkpoint.safetensors", "run/checkpoint.safetensors"));
+    ck_assert(test_same_files("whole/backbone.safetensors", "run/backbone.safetensors"));
+    ck_assert(test_same_files("whole/config.json", "run/config.json"));
     ck_assert_int_eq(gemel("train run --resume --no-evaluation --quiet --epochs=42", output), 0);
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -555,7 +526,7 @@ START_TEST(another_instruction_set_is_told_when_a_run_goes_on)
     snprintf(words, sizeof words, "train run --resume --no-evaluation --quiet --epochs=3 --isa=%s", newest);
     ck_assert_int_eq(gemel(words, output), 0);
     ck_assert(!strstr(output, "written with scalar") == !strcmp(newest, "scalar"));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -587,7 +558,7 @@ START_TEST(a_dry_run_estimates_memory_and_time)
                   "%s", output);
     ck_assert_int_eq(gemel("train nan.npy --batch-size=96 --dry-run", output), 4); /* in its first step */
     ck_assert_ptr_nonnull(strstr(output, "correct or remove it"));
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -596,7 +567,7 @@ START_TEST(time_can_be_limited)
     enter();
     train_into("run", "good.npy " SMALL " --epochs=8000000 --max-time=0.3s --save-every=1000000 --quiet");
     ck_assert_int_eq(access("run/backbone.safetensors", F_OK), 0);
-    leave();
+    command_leave();
 }
 END_TEST
 

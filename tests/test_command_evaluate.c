@@ -1,53 +1,21 @@
-/* gemel evaluate from a run to a classifier, and what is wrong with its flags. GEMEL_COMMAND as for test_command.c. */
+/* gemel evaluate from a run to a classifier, and what is wrong with its flags. GEMEL_COMMAND as in support/command.h.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 
-enum { OUTPUT = 16384 };
-
 #define SMALL "--arch=mlp --hidden-size=24 --projection-dim=16 --batch-size=256 --epochs=1 --no-evaluation --quiet "
-
-static test_folder home;
-static char output[OUTPUT];
-
-static void expect(const char *words, int code, const char *pattern)
-{
-    char command[1024];
-    snprintf(command, sizeof command, "%s %s 2>&1", getenv("GEMEL_COMMAND"), words);
-    FILE *pipe = popen(command, "r");
-    ck_assert_ptr_nonnull(pipe);
-    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
-    const int actual = WEXITSTATUS(pclose(pipe));
-    ck_assert_msg(actual == code && strstr(output, pattern),
-                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern, output);
-}
 
 static void enter(void)
 {
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("OMP_NUM_THREADS");
-    expect("train synthetic " SMALL "--checkpoint-dir=run", 0, "");
-}
-
-static void leave(void)
-{
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
-}
-
-static void get(const char *path, char *bytes, size_t most)
-{
-    FILE *file = fopen(path, "rb");
-    ck_assert_msg(file != NULL, "%s", path);
-    bytes[fread(bytes, 1, most - 1, file)] = '\0';
-    fclose(file);
+    command_enter();
+    command_expect("train synthetic " SMALL "--checkpoint-dir=run", 0, "");
 }
 
 static double number_behind(const char *text, const char *key)
@@ -59,54 +27,57 @@ static double number_behind(const char *text, const char *key)
 
 START_TEST(a_run_gets_its_classifier)
 {
-    char stats[OUTPUT], first[OUTPUT];
-    get("run/stats.txt", stats, sizeof stats);
+    char stats[COMMAND_OUTPUT], first[COMMAND_OUTPUT];
+    test_read("run/stats.txt", stats, sizeof stats);
     ck_assert_ptr_null(strstr(stats, "acc1"));
-    expect("evaluate synthetic run --weights finetune --train-percent 10 --epochs 3 --lr-classifier 0.1", 0,
-           "(raw features, linear probe ");
+    command_expect("evaluate synthetic run --weights finetune --train-percent 10 --epochs 3 --lr-classifier 0.1", 0,
+                   "(raw features, linear probe ");
     ck_assert_ptr_nonnull(
-        strstr(output, "finetune: 410 of 4096 training samples of synthetic with labels, 10 classes"));
-    ck_assert_ptr_nonnull(strstr(output, "classifier: run/classifier.safetensors\n"));
-    ck_assert_double_gt(number_behind(output, "\nfinetune "), 0.3); /* of 10 classes */
-    strcpy(first, strstr(output, "\nfinetune "));
-    get("run/stats.txt", stats, sizeof stats);
+        strstr(command_output, "finetune: 410 of 4096 training samples of synthetic with labels, 10 classes"));
+    ck_assert_ptr_nonnull(strstr(command_output, "classifier: run/classifier.safetensors\n"));
+    ck_assert_double_gt(number_behind(command_output, "\nfinetune "), 0.3); /* of 10 classes */
+    strcpy(first, strstr(command_output, "\nfinetune "));
+    test_read("run/stats.txt", stats, sizeof stats);
     const char *const lines[] = {
         "gemel evaluate synthetic run --weights finetune --train-percent 10 --epochs 3 --lr-classifier 0.1\n",
         "{\"epoch\": 0, \"acc1\": ", "{\"epoch\": 2, \"acc1\": ", ", \"best_acc5\": "};
     for (int i = 0; i < 4; i++)
         ck_assert_msg(strstr(stats, lines[i]) != NULL, "no %s in: %s", lines[i], stats);
     ck_assert_double_gt(number_behind(stats, "\"best_acc1\": "), 10.0); /* percent */
-    expect("evaluate synthetic run --weights finetune --train-percent 10 --epochs 3 --lr-classifier 0.1 --threads 3", 0,
-           first);
-    expect("knn synthetic run/classifier.safetensors", 0, "\nknn ");
-    expect("train synthetic --resume --checkpoint-dir=run --epochs=2 --quiet --no-evaluation", 0, "");
-    get("run/stats.txt", stats, sizeof stats);
+    command_expect(
+        "evaluate synthetic run --weights finetune --train-percent 10 --epochs 3 --lr-classifier 0.1 --threads 3", 0,
+        first);
+    command_expect("knn synthetic run/classifier.safetensors", 0, "\nknn ");
+    command_expect("train synthetic --resume --checkpoint-dir=run --epochs=2 --quiet --no-evaluation", 0, "");
+    test_read("run/stats.txt", stats, sizeof stats);
     ck_assert_ptr_nonnull(strstr(stats, "\"acc1\"")); /* stays when a run goes on */
 }
 END_TEST
 
 START_TEST(a_frozen_encoder_stays_as_it_is)
 {
-    char before[OUTPUT], after[OUTPUT];
-    expect("evaluate synthetic run/backbone.safetensors --weights freeze --epochs 5 --labels-per-class 7 --quiet "
-           "--checkpoint-dir there/head",
-           0, "freeze ");
-    ck_assert_ptr_null(strstr(output, "epoch 1/5"));
+    char before[COMMAND_OUTPUT], after[COMMAND_OUTPUT];
+    command_expect(
+        "evaluate synthetic run/backbone.safetensors --weights freeze --epochs 5 --labels-per-class 7 --quiet "
+        "--checkpoint-dir there/head",
+        0, "freeze ");
+    ck_assert_ptr_null(strstr(command_output, "epoch 1/5"));
     ck_assert_int_eq(access("there/head/stats.txt", F_OK), 0);
     ck_assert_int_eq(access("run/classifier.safetensors", F_OK), -1);
-    expect("embed synthetic run -o a.npy --quiet", 0, "");
-    expect("embed synthetic there/head/classifier.safetensors -o b.npy --quiet", 0, "");
-    get("a.npy", before, sizeof before);
-    get("b.npy", after, sizeof after);
+    command_expect("embed synthetic run -o a.npy --quiet", 0, "");
+    command_expect("embed synthetic there/head/classifier.safetensors -o b.npy --quiet", 0, "");
+    test_read("a.npy", before, sizeof before);
+    test_read("b.npy", after, sizeof after);
     ck_assert_int_eq(memcmp(before, after, sizeof before), 0);
 }
 END_TEST
 
 START_TEST(the_probe_can_be_kept)
 {
-    expect("evaluate synthetic run --epochs=2 --labels-per-class=0 --save-head=probe.safetensors", 0,
-           "classifier: probe.safetensors\n");
-    expect("evaluate synthetic run --train-percent=5 --epochs=2", 0, "from 4096 training samples, 206 with labels:\n");
+    command_expect("evaluate synthetic run --epochs=2 --labels-per-class=0 --save-head=probe.safetensors", 0,
+                   "classifier: probe.safetensors\n");
+    command_expect("evaluate synthetic run --train-percent=5 --epochs=2", 0,
+                   "from 4096 training samples, 206 with labels:\n");
     ck_assert_int_eq(access("probe.safetensors", F_OK), 0);
     ck_assert_int_eq(access("run/classifier.safetensors", F_OK), -1); /* nobody asked for it */
 }
@@ -120,11 +91,11 @@ static void shell(const char *line)
 /* They change nothing of the training, and a run that stopped goes on with them. */
 START_TEST(accuracies_while_training)
 {
-    char text[OUTPUT];
-    expect("train synthetic " SMALL "--epochs=4 --checkpoint-dir=unseen", 0, "");
-    expect("train synthetic " SMALL "--epochs=4 --eval-every=2 --keep=9 --checkpoint-dir=seen", 0, "");
+    char text[COMMAND_OUTPUT];
+    command_expect("train synthetic " SMALL "--epochs=4 --checkpoint-dir=unseen", 0, "");
+    command_expect("train synthetic " SMALL "--epochs=4 --eval-every=2 --keep=9 --checkpoint-dir=seen", 0, "");
     shell("cmp unseen/checkpoint.safetensors seen/checkpoint.safetensors");
-    get("seen/metrics.csv", text, sizeof text);
+    test_read("seen/metrics.csv", text, sizeof text);
     double knn[2], linear[2];
     for (int i = 0; i < 4; i++) { /* the last two of a row's 14 columns are empty but for every second epoch */
         char row[8];
@@ -136,20 +107,20 @@ START_TEST(accuracies_while_training)
         ck_assert_int_eq(read == 2, i % 2);
         ck_assert(i % 2 == 0 || (knn[i / 2] > 0.2 && linear[i / 2] > 0.2)); /* of 10 classes */
     }
-    get("seen/stats.txt", text, sizeof text);
+    test_read("seen/stats.txt", text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "{\"epoch\": 1, \"step\": 32, \"knn\": "));
     ck_assert_double_eq_tol(number_behind(strstr(text, "\"step\": 64, \"knn\""), "\"acc1\": "), 100 * linear[1], 1e-3);
 
     shell("mkdir part && cp seen/config.json seen/stats.txt seen/metrics.csv part/");
     shell("cp seen/checkpoint-48.safetensors part/checkpoint.safetensors");
-    expect("train part --resume --eval-every=2 --no-evaluation --quiet", 0, "");
+    command_expect("train part --resume --eval-every=2 --no-evaluation --quiet", 0, "");
     shell("cmp part/checkpoint.safetensors seen/checkpoint.safetensors");
     shell("cut -d, -f13,14 seen/metrics.csv >a; cut -d, -f13,14 part/metrics.csv >b; cmp a b");
     shell("grep acc1 seen/stats.txt >a; grep acc1 part/stats.txt >b; cmp a b; test $(wc -l <a) = 2");
-    expect("train synthetic " SMALL "--eval-every=-1", 2, "--eval-every -1: expected a whole number from 0");
-    expect("embed synthetic run -o bare.npy --quiet", 0, "");
-    expect("train bare.npy " SMALL "--eval-every=1", 2,
-           "--eval-every: bare has no labels; give them with --labels FILE");
+    command_expect("train synthetic " SMALL "--eval-every=-1", 2, "--eval-every -1: expected a whole number from 0");
+    command_expect("embed synthetic run -o bare.npy --quiet", 0, "");
+    command_expect("train bare.npy " SMALL "--eval-every=1", 2,
+                   "--eval-every: bare has no labels; give them with --labels FILE");
 }
 END_TEST
 
@@ -186,12 +157,12 @@ START_TEST(bad_flags_and_data)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char words[256];
         snprintf(words, sizeof words, "evaluate synthetic run %s", cases[i].words);
-        expect(words, cases[i].code, cases[i].pattern);
+        command_expect(words, cases[i].code, cases[i].pattern);
     }
-    expect("embed synthetic run -o bare.npy --quiet", 0, "");
-    expect("evaluate bare.npy run --weights freeze", 3, "bare has no labels; give them with --labels FILE");
-    expect("evaluate synthetic absent --weights freeze", 3, "absent");
-    expect("evaluate --help", 0, "--train-percent=P");
+    command_expect("embed synthetic run -o bare.npy --quiet", 0, "");
+    command_expect("evaluate bare.npy run --weights freeze", 3, "bare has no labels; give them with --labels FILE");
+    command_expect("evaluate synthetic absent --weights freeze", 3, "absent");
+    command_expect("evaluate --help", 0, "--train-percent=P");
 }
 END_TEST
 
@@ -199,7 +170,7 @@ int main(void)
 {
     Suite *suite = suite_create("command_evaluate");
     TCase *cases = tcase_create("command_evaluate");
-    tcase_add_checked_fixture(cases, enter, leave);
+    tcase_add_checked_fixture(cases, enter, command_leave);
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, a_run_gets_its_classifier);
     tcase_add_test(cases, a_frozen_encoder_stays_as_it_is);

@@ -1,23 +1,20 @@
 /* The built command on CIFAR and on folders of images: from training to features, and what is wrong with data.
- * GEMEL_COMMAND as for test_command.c. */
+ * GEMEL_COMMAND as in support/command.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "formats/npy.h"
 #include "formats/png.h"
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 
-enum { OUTPUT = 16384, CLASSES = 2, ROWS = 12 /* of a class */, CIFAR_RECORD = 1 + 3 * 32 * 32 };
+enum { CLASSES = 2, ROWS = 12 /* of a class */, CIFAR_RECORD = 1 + 3 * 32 * 32 };
 
 #define SMALL "--arch=conv --projection-dim=16 --batch-size=8 --epochs=1 "
-
-static test_folder home;
-static char output[OUTPUT];
 
 /* Noise around the colour of a class. */
 static void put_image(const char *path, int label, int number)
@@ -69,64 +66,23 @@ static void put_cifar(const char *folder)
 
 static void enter(void)
 {
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("OMP_NUM_THREADS");
+    command_enter();
     put_photos("photos");
     put_cifar("cifar");
 }
 
-static void leave(void)
-{
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
-}
-
-static FILE *start(const char *words)
-{
-    char command[1024];
-    snprintf(command, sizeof command, "%s %s 2>&1", getenv("GEMEL_COMMAND"), words);
-    FILE *pipe = popen(command, "r");
-    ck_assert_ptr_nonnull(pipe);
-    return pipe;
-}
-
-/* What it prints is in `output`. */
-static void finish(FILE *pipe, const char *words, int code, const char *pattern)
-{
-    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
-    const int actual = WEXITSTATUS(pclose(pipe));
-    ck_assert_msg(actual == code && strstr(output, pattern),
-                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern, output);
-}
-
-static void expect(const char *words, int code, const char *pattern)
-{
-    finish(start(words), words, code, pattern);
-}
-
-static size_t get(const char *path, char *bytes, size_t most)
-{
-    FILE *file = fopen(path, "rb");
-    ck_assert_msg(file != NULL, "%s", path);
-    const size_t size = fread(bytes, 1, most - 1, file);
-    bytes[size] = '\0';
-    fclose(file);
-    return size;
-}
-
 START_TEST(photos_from_training_to_features)
 {
-    char text[OUTPUT];
-    expect("train photos " SMALL "--image-size=32 --val-split=0.25 --checkpoint-dir=run", 0, "\nknn ");
-    ck_assert_ptr_null(strstr(output, "raw pixels"));
-    get("run/config.json", text, sizeof text);
+    char text[COMMAND_OUTPUT];
+    command_expect("train photos " SMALL "--image-size=32 --val-split=0.25 --checkpoint-dir=run", 0, "\nknn ");
+    ck_assert_ptr_null(strstr(command_output, "raw pixels"));
+    test_read("run/config.json", text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "\"image_size\": 32"));
     ck_assert_ptr_nonnull(strstr(text, "\"augmentation\": \"cifar\""));
-    expect("knn photos run", 0, "on 6 test samples of photos");
-    expect("evaluate photos run --epochs=1 --labels-per-class=2", 0, "\nlinear ");
-    expect("embed photos run -o f.npy", 0, "f.npy: 24 rows of 512 features");
-    ck_assert_uint_gt(get("f.txt", text, sizeof text), 0);
+    command_expect("knn photos run", 0, "on 6 test samples of photos");
+    command_expect("evaluate photos run --epochs=1 --labels-per-class=2", 0, "\nlinear ");
+    command_expect("embed photos run -o f.npy", 0, "f.npy: 24 rows of 512 features");
+    ck_assert_uint_gt(test_read("f.txt", text, sizeof text), 0);
     int lines = 0;
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
@@ -139,38 +95,38 @@ END_TEST
  * know the size of their images. */
 START_TEST(photos_by_default)
 {
-    expect("train photos " SMALL "--image-size=32 --checkpoint-dir=run", 0,
-           "No accuracies: photos has no test split; hold one back with --val-split");
-    expect("evaluate photos run --epochs=1 --labels-per-class=2", 0, "on 5 test samples of photos");
-    expect("knn photos run/backbone.safetensors", 0, "from 19 training samples");
-    expect("embed photos run/backbone.safetensors -o f.npy", 0, "f.npy: 24 rows of 512 features");
-    expect("embed photos run -o f.npy --image-size=48", 3, "takes images of 32 x 32 pixels");
-    expect("knn photos/red run", 0, "No accuracies: red has no labels");
+    command_expect("train photos " SMALL "--image-size=32 --checkpoint-dir=run", 0,
+                   "No accuracies: photos has no test split; hold one back with --val-split");
+    command_expect("evaluate photos run --epochs=1 --labels-per-class=2", 0, "on 5 test samples of photos");
+    command_expect("knn photos run/backbone.safetensors", 0, "from 19 training samples");
+    command_expect("embed photos run/backbone.safetensors -o f.npy", 0, "f.npy: 24 rows of 512 features");
+    command_expect("embed photos run -o f.npy --image-size=48", 3, "takes images of 32 x 32 pixels");
+    command_expect("knn photos/red run", 0, "No accuracies: red has no labels");
     const char labels[] = "00.png,7\n01.png,9\n02.png,9\n03.png,7\n04.png,7\n05.png,9\n06.png,7\n07.png,9\n"
                           "08.png,7\n09.png,9\n10.png,9\n11.png,7\n";
     test_write("labels.txt", labels, sizeof labels - 1);
-    expect("knn photos/red run --labels=labels.txt", 0, "on 2 test samples of red");
+    command_expect("knn photos/red run --labels=labels.txt", 0, "on 2 test samples of red");
 }
 END_TEST
 
 /* The rows of the features are those that the text beside them names. */
 START_TEST(features_belong_to_their_paths)
 {
-    char names[OUTPUT];
+    char names[COMMAND_OUTPUT];
     float *all, *one;
     int64_t rows, cols;
     gm_error error;
-    expect("train photos " SMALL "--image-size=32 --checkpoint-dir=run --no-evaluation --quiet", 0, "");
-    expect("embed photos run -o all.npy --image-size=32 --val-split=0.4 --quiet", 0, "");
+    command_expect("train photos " SMALL "--image-size=32 --checkpoint-dir=run --no-evaluation --quiet", 0, "");
+    command_expect("embed photos run -o all.npy --image-size=32 --val-split=0.4 --quiet", 0, "");
     test_expect(gm_npy_read_f32("all.npy", &rows, &cols, &all, &error), &error, GM_OK, "");
-    get("all.txt", names, sizeof names);
+    test_read("all.txt", names, sizeof names);
     char *last = strrchr(names, '/'); /* of the last line: a test image */
     int64_t number = atoll(last + 1);
     char path[64];
     mkdir("alone", 0777);
     snprintf(path, sizeof path, "alone/%02lld.png", (long long)number);
     put_image(path, last[-1] == 'd', (int)number);
-    expect("embed alone run -o one.npy --image-size=32 --quiet", 0, "");
+    command_expect("embed alone run -o one.npy --image-size=32 --quiet", 0, "");
     int64_t one_row;
     test_expect(gm_npy_read_f32("one.npy", &one_row, &cols, &one, &error), &error, GM_OK, "");
     ck_assert_int_eq(one_row, 1);
@@ -184,27 +140,27 @@ END_TEST
 /* A run on a list of images is judged on these, but all images have features. */
 START_TEST(lists_of_images_stay_with_their_run)
 {
-    char text[OUTPUT];
+    char text[COMMAND_OUTPUT];
     const char list[] =
         "red/00.png\nred/01.png\nred/02.png\nred/03.png\nblue/00.png\nblue/01.png\nblue/02.png\nblue/03.png\n";
     test_write("list.txt", list, sizeof list - 1);
-    expect("train photos " SMALL "--image-size=32 --val-split=0.25 --train-list=list.txt --checkpoint-dir=run "
-           "--no-evaluation --quiet --batch-size=4",
-           0, "");
-    get("run/config.json", text, sizeof text);
+    command_expect("train photos " SMALL "--image-size=32 --val-split=0.25 --train-list=list.txt --checkpoint-dir=run "
+                   "--no-evaluation --quiet --batch-size=4",
+                   0, "");
+    test_read("run/config.json", text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "/list.txt\""));
-    expect("knn photos run --k=3", 0, "on 6 test samples of photos");
-    ck_assert_ptr_null(strstr(output, "from 18 training samples"));
-    expect("embed photos run -o f.npy", 0, "f.npy: 24 rows of 512 features");
-    expect("embed photos run -o f.npy --train-list=list.txt --val-split=0", 0, "f.npy: 8 rows of 512 features");
+    command_expect("knn photos run --k=3", 0, "on 6 test samples of photos");
+    ck_assert_ptr_null(strstr(command_output, "from 18 training samples"));
+    command_expect("embed photos run -o f.npy", 0, "f.npy: 24 rows of 512 features");
+    command_expect("embed photos run -o f.npy --train-list=list.txt --val-split=0", 0, "f.npy: 8 rows of 512 features");
 }
 END_TEST
 
 START_TEST(cifar_from_training_to_features)
 {
-    expect("train cifar " SMALL "--checkpoint-dir=run", 0, "(raw pixels ");
-    expect("knn cifar run --labels=x.csv", 2, "brings its own labels and test images");
-    expect("embed cifar run -o f.npy", 0, "f.npy: 72 rows of 512 features");
+    command_expect("train cifar " SMALL "--checkpoint-dir=run", 0, "(raw pixels ");
+    command_expect("knn cifar run --labels=x.csv", 2, "brings its own labels and test images");
+    command_expect("embed cifar run -o f.npy", 0, "f.npy: 72 rows of 512 features");
     ck_assert_int_ne(access("f.txt", F_OK), 0);
 }
 END_TEST
@@ -212,20 +168,24 @@ END_TEST
 START_TEST(bad_images)
 {
     test_write("photos/red/broken.jpg", "\xff\xd8\xff", 3);
-    expect("train photos " SMALL "--image-size=32 --batch-size=25 --checkpoint-dir=run", 3,
-           "photos/red/broken.jpg: a JPEG file that is cut short after 3 bytes; remove it or pass --skip-bad-images");
-    expect("train photos " SMALL "--image-size=32 --batch-size=25 --checkpoint-dir=run --overwrite --workers=2", 3,
-           "photos/red/broken.jpg: a JPEG file that is cut short after 3 bytes; remove it or pass --skip-bad-images");
-    expect("train photos " SMALL "--image-size=32 --batch-size=24 --checkpoint-dir=run --overwrite --skip-bad-images",
-           0, "gemel: photos: 1 of 25 images skipped");
-    ck_assert_ptr_nonnull(strstr(output, "gemel: skipped photos/red/broken.jpg: a JPEG file that is cut short"));
-    char text[OUTPUT];
-    get("run/config.json", text, sizeof text);
+    command_expect(
+        "train photos " SMALL "--image-size=32 --batch-size=25 --checkpoint-dir=run", 3,
+        "photos/red/broken.jpg: a JPEG file that is cut short after 3 bytes; remove it or pass --skip-bad-images");
+    command_expect(
+        "train photos " SMALL "--image-size=32 --batch-size=25 --checkpoint-dir=run --overwrite --workers=2", 3,
+        "photos/red/broken.jpg: a JPEG file that is cut short after 3 bytes; remove it or pass --skip-bad-images");
+    command_expect("train photos " SMALL
+                   "--image-size=32 --batch-size=24 --checkpoint-dir=run --overwrite --skip-bad-images",
+                   0, "gemel: photos: 1 of 25 images skipped");
+    ck_assert_ptr_nonnull(
+        strstr(command_output, "gemel: skipped photos/red/broken.jpg: a JPEG file that is cut short"));
+    char text[COMMAND_OUTPUT];
+    test_read("run/config.json", text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "\"skip_bad_images\": \"yes\""));
-    expect("knn photos run", 0, "1 of 25 images skipped");
-    expect("knn photos run --skip-bad-images=no", 3, "remove it or pass --skip-bad-images");
+    command_expect("knn photos run", 0, "1 of 25 images skipped");
+    command_expect("knn photos run --skip-bad-images=no", 3, "remove it or pass --skip-bad-images");
     test_write("photos/red/old.bmp", "BM", 2);
-    expect("embed photos run -o f.npy --skip-bad-images=no", 3, "old.bmp: only JPEG and PNG files are decoded");
+    command_expect("embed photos run -o f.npy --skip-bad-images=no", 3, "old.bmp: only JPEG and PNG files are decoded");
 }
 END_TEST
 
@@ -255,12 +215,12 @@ START_TEST(bad_data_and_flags)
         {"train photos --batch-size=8 --dry-run --image-size=64", 0, "24 training rows of 12288 numbers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect(cases[i].words, cases[i].code, cases[i].pattern);
+        command_expect(cases[i].words, cases[i].code, cases[i].pattern);
     mkdir("photos/green", 0777);
-    expect("train photos", 3, "photos/green: a class without images; remove it or add some");
+    command_expect("train photos", 3, "photos/green: a class without images; remove it or add some");
     rmdir("photos/green");
     truncate("cifar/data_batch_4.bin", 5000);
-    expect("train cifar", 3, "data_batch_4.bin: has 5000 bytes, which is no whole number");
+    command_expect("train cifar", 3, "data_batch_4.bin: has 5000 bytes, which is no whole number");
 }
 END_TEST
 
@@ -270,11 +230,11 @@ START_TEST(a_folder_that_vanishes)
     static const char words[] =
         "train photos --arch=conv --projection-dim=16 --batch-size=8 --epochs=100000 --image-size=32 "
         "--checkpoint-dir=run --quiet";
-    FILE *pipe = start(words);
+    FILE *pipe = command_start(words, "&1");
     for (int i = 0; i < 3000 && access("run/backbone.safetensors", F_OK) != 0; i++)
         usleep(10000);
     ck_assert_int_eq(rename("photos", "gone"), 0);
-    finish(pipe, words, 3, "cannot open: No such file or directory");
+    command_finish(pipe, words, 3, "cannot open: No such file or directory");
     ck_assert_int_eq(access("run/checkpoint.safetensors", F_OK), 0);
 }
 END_TEST
@@ -283,7 +243,7 @@ int main(void)
 {
     Suite *suite = suite_create("command_images");
     TCase *cases = tcase_create("command_images");
-    tcase_add_checked_fixture(cases, enter, leave);
+    tcase_add_checked_fixture(cases, enter, command_leave);
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, photos_from_training_to_features);
     tcase_add_test(cases, photos_by_default);

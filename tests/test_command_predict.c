@@ -1,26 +1,23 @@
 /* The built command on weights with a classifier: predictions of photos, single images, pixels and vectors, and what is
- * wrong with any of them. GEMEL_COMMAND as for test_command.c. */
+ * wrong with any of them. GEMEL_COMMAND as in support/command.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "formats/npy.h"
 #include "formats/png.h"
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 #include "train/backbone.h"
 #include "train/evaluation.h"
 #include "train/head.h"
 
-enum { OUTPUT = 1 << 15, CLASSES = 2, ROWS = 12 /* of a class */, SIZE = 32, DIM = 8, VECTORS = 16, MNIST = 12 };
+enum { CLASSES = 2, ROWS = 12 /* of a class */, SIZE = 32, DIM = 8, VECTORS = 16, MNIST = 12 };
 
 static const char *const colours[CLASSES] = {"blue", "red"};
-static test_folder home;
-static char output[OUTPUT];
-
 /* --- data ------------------------------------------------------------------------------------------------------ */
 
 /* Noise around the colour of a class. */
@@ -96,54 +93,7 @@ static void put_vectors(void)
     ck_assert_int_eq(gm_npy_write_f32("endless.npy", VECTORS, DIM, x, DIM, &error), GM_OK);
 }
 
-static void enter(void)
-{
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("OMP_NUM_THREADS");
-}
-
-static void leave(void)
-{
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
-}
-
 /* --- the command ----------------------------------------------------------------------------------------------- */
-
-/* What it prints on standard output, and on standard error unless it goes elsewhere, is in `output`. */
-static int gemel(const char *words, const char *standard_error)
-{
-    char command[1024];
-    ck_assert_ptr_nonnull(getenv("GEMEL_COMMAND"));
-    snprintf(command, sizeof command, "%s %s 2>%s", getenv("GEMEL_COMMAND"), words, standard_error);
-    FILE *pipe = popen(command, "r");
-    ck_assert_ptr_nonnull(pipe);
-    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
-    return WEXITSTATUS(pclose(pipe));
-}
-
-static void expect(const char *words, int code, const char *pattern)
-{
-    const int actual = gemel(words, "&1");
-    ck_assert_msg(actual == code && strstr(output, pattern),
-                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern, output);
-}
-
-static bool same_files(const char *a, const char *b)
-{
-    char command[512];
-    snprintf(command, sizeof command, "cmp -s %s %s", a, b);
-    return system(command) == 0;
-}
-
-static void get(const char *path, char *bytes, size_t most)
-{
-    FILE *file = fopen(path, "rb");
-    ck_assert_msg(file != NULL, "%s", path);
-    bytes[fread(bytes, 1, most - 1, file)] = '\0';
-    fclose(file);
-}
 
 static int count_of(const char *text, const char *part)
 {
@@ -220,18 +170,20 @@ static void put_classifier(const char *run, const char *data, const char *labels
 static void put_photo_run(void)
 {
     put_photos("photos");
-    expect("train photos --arch=conv --projection-dim=16 --batch-size=8 --epochs=1 --image-size=32 --no-evaluation "
-           "--quiet --checkpoint-dir=run",
-           0, "");
+    command_expect(
+        "train photos --arch=conv --projection-dim=16 --batch-size=8 --epochs=1 --image-size=32 --no-evaluation "
+        "--quiet --checkpoint-dir=run",
+        0, "");
     put_classifier("run", "photos", NULL, "classifier.safetensors");
 }
 
 static void put_vector_run(void)
 {
     put_vectors();
-    expect("train vectors.npy --batch-size=8 --hidden-size=8 --projection-dim=8 --epochs=1 --no-evaluation --quiet "
-           "--checkpoint-dir=run",
-           0, "");
+    command_expect(
+        "train vectors.npy --batch-size=8 --hidden-size=8 --projection-dim=8 --epochs=1 --no-evaluation --quiet "
+        "--checkpoint-dir=run",
+        0, "");
     put_classifier("run", "vectors.npy", "labels.npy", "classifier.safetensors");
 }
 
@@ -239,98 +191,101 @@ static void put_vector_run(void)
 
 START_TEST(photos_get_their_class)
 {
-    char csv[OUTPUT], json[OUTPUT];
+    char csv[COMMAND_OUTPUT], json[COMMAND_OUTPUT];
     put_photo_run();
-    expect("predict photos classifier.safetensors -o p.csv", 0, "accuracy on 24 samples of photos: top-1 1.0000\n");
-    ck_assert_ptr_nonnull(strstr(output, "p.csv: 24 predictions\n"));
-    get("p.csv", csv, sizeof csv);
+    command_expect("predict photos classifier.safetensors -o p.csv", 0,
+                   "accuracy on 24 samples of photos: top-1 1.0000\n");
+    ck_assert_ptr_nonnull(strstr(command_output, "p.csv: 24 predictions\n"));
+    test_read("p.csv", csv, sizeof csv);
     ck_assert_ptr_eq(strstr(csv, "path,label,probability\nphotos/blue/00.png,blue,0.9"), csv);
     ck_assert_int_eq(count_of(csv, "\n"), 1 + CLASSES * ROWS);
     ck_assert_int_eq(count_of(csv, ".png,blue,"), ROWS);
-    ck_assert_int_eq(gemel("predict photos classifier.safetensors --batch-size=24", "errors"), 0);
-    ck_assert_int_eq(count_of(output, ".png,red,"), ROWS);
-    expect("predict photos classifier.safetensors --top=9 --output=p.json --quiet", 0, "accuracy on 24");
-    ck_assert_ptr_null(strstr(output, "predictions"));
-    get("p.json", json, sizeof json);
+    ck_assert_int_eq(command_run("predict photos classifier.safetensors --batch-size=24", "errors"), 0);
+    ck_assert_int_eq(count_of(command_output, ".png,red,"), ROWS);
+    command_expect("predict photos classifier.safetensors --top=9 --output=p.json --quiet", 0, "accuracy on 24");
+    ck_assert_ptr_null(strstr(command_output, "predictions"));
+    test_read("p.json", json, sizeof json);
     ck_assert_ptr_eq(
         strstr(json, "[\n{\"path\": \"photos/blue/00.png\", \"predictions\": [{\"class\": 0, \"label\": \"blue\", "),
         json);
     ck_assert_int_eq(count_of(json, "\"class\": 0"), CLASSES * ROWS);
     ck_assert_int_eq(count_of(json, "\"class\": 1"), CLASSES * ROWS);
     ck_assert(strcmp(json + strlen(json) - 4, "}\n]\n") == 0);
-    expect("predict photos classifier.safetensors --format=json -o p.csv --quiet --top=2", 0, "");
-    ck_assert(same_files("p.csv", "p.json"));
+    command_expect("predict photos classifier.safetensors --format=json -o p.csv --quiet --top=2", 0, "");
+    ck_assert(test_same_files("p.csv", "p.json"));
     ck_assert_int_eq(rename("classifier.safetensors", "run/classifier.safetensors"), 0);
-    expect("predict photos run -o p.json --top=2", 0, "");
-    ck_assert(same_files("p.csv", "p.json"));
+    command_expect("predict photos run -o p.json --top=2", 0, "");
+    ck_assert(test_same_files("p.csv", "p.json"));
 }
 END_TEST
 
 START_TEST(any_place_of_images_will_do)
 {
     put_photo_run();
-    ck_assert_int_eq(gemel("predict photos/red/03.png classifier.safetensors", "&1"), 0);
-    ck_assert_msg(strstr(output, "path,label,probability\nphotos/red/03.png,red,0.9") == output, "%s", output);
-    expect("predict photos/blue classifier.safetensors", 0, "photos/blue/11.png,blue,");
-    ck_assert_ptr_null(strstr(output, "accuracy"));
+    ck_assert_int_eq(command_run("predict photos/red/03.png classifier.safetensors", "&1"), 0);
+    ck_assert_msg(strstr(command_output, "path,label,probability\nphotos/red/03.png,red,0.9") == command_output, "%s",
+                  command_output);
+    command_expect("predict photos/blue classifier.safetensors", 0, "photos/blue/11.png,blue,");
+    ck_assert_ptr_null(strstr(command_output, "accuracy"));
     test_write("names.txt", "a \"b\"\nc,d\n", 10);
-    expect("predict photos/blue/00.png classifier.safetensors --label-names=names.txt", 0,
-           "00.png,\"a \"\"b\"\"\",0.9");
-    expect("predict photos/red/00.png classifier.safetensors --label-names=names.txt", 0, "00.png,\"c,d\",0.9");
-    expect("predict photos classifier.safetensors --label-names=names.txt", 0,
-           "top-1 1.0000 (classes in their order: their names differ)\n");
-    expect("predict photos/red/00.png classifier.safetensors --label-names=names.txt --format=json", 0,
-           "\"label\": \"c,d\", \"probability\": 0.9");
+    command_expect("predict photos/blue/00.png classifier.safetensors --label-names=names.txt", 0,
+                   "00.png,\"a \"\"b\"\"\",0.9");
+    command_expect("predict photos/red/00.png classifier.safetensors --label-names=names.txt", 0, "00.png,\"c,d\",0.9");
+    command_expect("predict photos classifier.safetensors --label-names=names.txt", 0,
+                   "top-1 1.0000 (classes in their order: their names differ)\n");
+    command_expect("predict photos/red/00.png classifier.safetensors --label-names=names.txt --format=json", 0,
+                   "\"label\": \"c,d\", \"probability\": 0.9");
     test_write("labels.csv", "00.png,red\n", 11);
-    expect("predict photos/red/00.png classifier.safetensors --labels=labels.csv", 0,
-           "accuracy on 1 samples of 00.png");
+    command_expect("predict photos/red/00.png classifier.safetensors --labels=labels.csv", 0,
+                   "accuracy on 1 samples of 00.png");
     /* A tree of some of the classes, and one of others. */
     ck_assert_int_eq(rename("photos/blue", "blue"), 0);
-    expect("predict photos classifier.safetensors", 0, "accuracy on 12 samples of photos: top-1 1.0000\n");
+    command_expect("predict photos classifier.safetensors", 0, "accuracy on 12 samples of photos: top-1 1.0000\n");
     ck_assert_int_eq(rename("blue", "photos/green"), 0);
-    expect("predict photos classifier.safetensors", 0, "no accuracy: class 'green' of photos is none of the 2");
+    command_expect("predict photos classifier.safetensors", 0, "no accuracy: class 'green' of photos is none of the 2");
 }
 END_TEST
 
 START_TEST(bad_images_and_earlier_files)
 {
-    char text[OUTPUT];
+    char text[COMMAND_OUTPUT];
     put_photo_run();
     test_write("photos/red/broken.jpg", "\xff\xd8\xff", 3);
     test_write("p.csv", "mine", 4);
-    expect("predict photos classifier.safetensors -o p.csv", 3, "broken.jpg: a JPEG file that is cut short");
-    get("p.csv", text, sizeof text);
+    command_expect("predict photos classifier.safetensors -o p.csv", 3, "broken.jpg: a JPEG file that is cut short");
+    test_read("p.csv", text, sizeof text);
     ck_assert_str_eq(text, "mine");
     ck_assert_int_eq(access("p.csv.tmp", F_OK), -1);
-    expect("predict photos classifier.safetensors -o p.csv --skip-bad-images", 0, "1 of 25 images skipped");
-    get("p.csv", text, sizeof text);
+    command_expect("predict photos classifier.safetensors -o p.csv --skip-bad-images", 0, "1 of 25 images skipped");
+    test_read("p.csv", text, sizeof text);
     ck_assert_int_eq(count_of(text, "\n"), 1 + CLASSES * ROWS);
-    expect("predict photos/red/broken.jpg classifier.safetensors", 3, "cut short");
-    expect("predict photos classifier.safetensors -o absent/p.csv", 1, "absent/p.csv");
-    ck_assert_int_eq(gemel("predict photos/red/00.png classifier.safetensors > /dev/full", "&1"), 1);
+    command_expect("predict photos/red/broken.jpg classifier.safetensors", 3, "cut short");
+    command_expect("predict photos classifier.safetensors -o absent/p.csv", 1, "absent/p.csv");
+    ck_assert_int_eq(command_run("predict photos/red/00.png classifier.safetensors > /dev/full", "&1"), 1);
 }
 END_TEST
 
 START_TEST(rows_of_pixels_and_vectors)
 {
     put_vector_run();
-    expect("predict vectors.npy classifier.safetensors --labels=labels.npy", 0,
-           "accuracy on 16 samples of vectors: top-1 1.0000\n");
-    ck_assert_ptr_nonnull(strstr(output, "row,label,probability\n0,0,0.9"));
-    ck_assert_ptr_nonnull(strstr(output, "\n15,1,0.9"));
-    expect("predict vectors.npy classifier.safetensors --format=json", 0,
-           "\n{\"row\": 15, \"predictions\": [{\"class\": 1,");
-    expect("predict endless.npy classifier.safetensors", 3, "NaN or infinity among samples 0 to 15");
+    command_expect("predict vectors.npy classifier.safetensors --labels=labels.npy", 0,
+                   "accuracy on 16 samples of vectors: top-1 1.0000\n");
+    ck_assert_ptr_nonnull(strstr(command_output, "row,label,probability\n0,0,0.9"));
+    ck_assert_ptr_nonnull(strstr(command_output, "\n15,1,0.9"));
+    command_expect("predict vectors.npy classifier.safetensors --format=json", 0,
+                   "\n{\"row\": 15, \"predictions\": [{\"class\": 1,");
+    command_expect("predict endless.npy classifier.safetensors", 3, "NaN or infinity among samples 0 to 15");
     put_mnist("pixels");
-    expect("train pixels --arch=conv --projection-dim=16 --batch-size=8 --epochs=1 --no-evaluation --quiet "
-           "--checkpoint-dir=digits",
-           0, "");
+    command_expect("train pixels --arch=conv --projection-dim=16 --batch-size=8 --epochs=1 --no-evaluation --quiet "
+                   "--checkpoint-dir=digits",
+                   0, "");
     put_classifier("digits", "pixels", NULL, "digits/classifier.safetensors");
-    expect("predict pixels digits", 0, "accuracy on 12 training samples of pixels: top-1 1.0000\n");
-    ck_assert_ptr_nonnull(strstr(output, "accuracy on 12 test samples of pixels: top-1 1.0000\n"));
-    ck_assert_ptr_nonnull(strstr(output, "\n23,1,0.9"));
-    expect("predict vectors.npy digits", 3, "takes images, not vectors");
-    expect("predict pixels classifier.safetensors", 3, "takes samples of 8 numbers, but those of pixels have 64");
+    command_expect("predict pixels digits", 0, "accuracy on 12 training samples of pixels: top-1 1.0000\n");
+    ck_assert_ptr_nonnull(strstr(command_output, "accuracy on 12 test samples of pixels: top-1 1.0000\n"));
+    ck_assert_ptr_nonnull(strstr(command_output, "\n23,1,0.9"));
+    command_expect("predict vectors.npy digits", 3, "takes images, not vectors");
+    command_expect("predict pixels classifier.safetensors", 3,
+                   "takes samples of 8 numbers, but those of pixels have 64");
 }
 END_TEST
 
@@ -338,20 +293,20 @@ END_TEST
 START_TEST(others_take_such_weights)
 {
     put_vector_run();
-    expect("embed vectors.npy run -o one.npy", 0, "");
-    expect("embed vectors.npy classifier.safetensors -o two.npy", 0, "two.npy: 16 rows of 8 features");
-    ck_assert(same_files("one.npy", "two.npy"));
-    expect("knn vectors.npy classifier.safetensors --labels=labels.npy --k=3", 0, "\nknn ");
-    expect("evaluate vectors.npy classifier.safetensors --labels=labels.npy --epochs=1 --labels-per-class=2", 0,
-           "\nlinear ");
-    expect("train vectors.npy --batch-size=8 --hidden-size=8 --projection-dim=8 --dry-run "
-           "--init=classifier.safetensors",
-           0, "init: 8 of 16 arrays");
-    expect("convert classifier.safetensors c.pth", 0, "c.pth: 12 tensors");
-    expect("predict vectors.npy classifier.safetensors -o one.csv", 0, "");
-    expect("predict vectors.npy c.pth -o two.csv", 0, "");
-    ck_assert(same_files("one.csv", "two.csv"));
-    expect("convert classifier.safetensors c.onnx", 0, "c.onnx: ");
+    command_expect("embed vectors.npy run -o one.npy", 0, "");
+    command_expect("embed vectors.npy classifier.safetensors -o two.npy", 0, "two.npy: 16 rows of 8 features");
+    ck_assert(test_same_files("one.npy", "two.npy"));
+    command_expect("knn vectors.npy classifier.safetensors --labels=labels.npy --k=3", 0, "\nknn ");
+    command_expect("evaluate vectors.npy classifier.safetensors --labels=labels.npy --epochs=1 --labels-per-class=2", 0,
+                   "\nlinear ");
+    command_expect("train vectors.npy --batch-size=8 --hidden-size=8 --projection-dim=8 --dry-run "
+                   "--init=classifier.safetensors",
+                   0, "init: 8 of 16 arrays");
+    command_expect("convert classifier.safetensors c.pth", 0, "c.pth: 12 tensors");
+    command_expect("predict vectors.npy classifier.safetensors -o one.csv", 0, "");
+    command_expect("predict vectors.npy c.pth -o two.csv", 0, "");
+    ck_assert(test_same_files("one.csv", "two.csv"));
+    command_expect("convert classifier.safetensors c.onnx", 0, "c.onnx: ");
 }
 END_TEST
 
@@ -400,7 +355,7 @@ START_TEST(wrong_words_and_weights)
     gm_model_destroy(model);
     gm_context_destroy(context);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect(cases[i].words, cases[i].code, cases[i].pattern);
+        command_expect(cases[i].words, cases[i].code, cases[i].pattern);
 }
 END_TEST
 
@@ -434,9 +389,9 @@ START_TEST(runs_and_weights_tell_what_they_are)
     put_photo_run();
     mkdir("broken", 0777);
     test_write("broken/config.json", "{", 1);
-    expect("convert classifier.safetensors c.pth", 0, "");
+    command_expect("convert classifier.safetensors c.pth", 0, "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect(cases[i].words, cases[i].code, cases[i].pattern);
+        command_expect(cases[i].words, cases[i].code, cases[i].pattern);
 }
 END_TEST
 
@@ -444,7 +399,7 @@ int main(void)
 {
     Suite *suite = suite_create("command_predict");
     TCase *tests = tcase_create("command_predict");
-    tcase_add_checked_fixture(tests, enter, leave);
+    tcase_add_checked_fixture(tests, command_enter, command_leave);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, photos_get_their_class);

@@ -1,18 +1,13 @@
-/* The recipes that come with the program, each dry on data of its kind. GEMEL_COMMAND as in test_command.c. */
+/* The recipes that come with the program, each dry on data of its kind. GEMEL_COMMAND as in support/command.h. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 
-enum { ROWS = 64, SIDE = 8, CIFAR_RECORD = 1 + 3 * 32 * 32, OUTPUT = 16384 };
-
-static test_folder home;
-static char output[OUTPUT];
+enum { ROWS = 64, SIDE = 8, CIFAR_RECORD = 1 + 3 * 32 * 32 };
 
 /* A small MNIST of noise, whose labels are all 0. */
 static void put_gray(const char *folder)
@@ -46,18 +41,6 @@ static void put_cifar(const char *folder)
     }
 }
 
-static void expect(const char *words, int code, const char *pattern)
-{
-    char command[512];
-    snprintf(command, sizeof command, "%s %s 2>&1", getenv("GEMEL_COMMAND"), words);
-    FILE *pipe = popen(command, "r");
-    ck_assert_ptr_nonnull(pipe);
-    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
-    const int actual = WEXITSTATUS(pclose(pipe));
-    ck_assert_msg(actual == code && strstr(output, pattern),
-                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern, output);
-}
-
 START_TEST(every_recipe_runs_dry)
 {
     static const struct {
@@ -73,21 +56,19 @@ START_TEST(every_recipe_runs_dry)
         {"imagenet-fb", "cifar --batch-size=16 --projector=64", "model: resnet50, 3072 -> 2048 features -> 64",
          "steps: 1000 epochs"},
     };
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
+    command_enter();
     put_gray("gray");
     put_cifar("cifar");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char words[256];
         snprintf(words, sizeof words, "train %s --recipe=%s --dry-run", cases[i].flags, cases[i].name);
-        expect(words, 0, cases[i].model);
-        ck_assert_msg(strstr(output, cases[i].steps), "no \"%s\" in: %s", cases[i].steps, output);
+        command_expect(words, 0, cases[i].model);
+        ck_assert_msg(strstr(command_output, cases[i].steps), "no \"%s\" in: %s", cases[i].steps, command_output);
     }
-    expect("train gray --recipe=absent", 2,
-           "there are: cifar10-resnet18, fashion-mnist, fashion-mnist-batch-128, fashion-mnist-batch-32, "
-           "fashion-mnist-hour, imagenet-fb\n");
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
+    command_expect("train gray --recipe=absent", 2,
+                   "there are: cifar10-resnet18, fashion-mnist, fashion-mnist-batch-128, fashion-mnist-batch-32, "
+                   "fashion-mnist-hour, imagenet-fb\n");
+    command_leave();
 }
 END_TEST
 

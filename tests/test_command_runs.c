@@ -1,26 +1,23 @@
-/* The built command on runs that go on: what may change between, what is kept, what is said. GEMEL_COMMAND as for
- * test_command.c. */
+/* The built command on runs that go on: what may change between, what is kept, what is said. GEMEL_COMMAND as in
+ * support/command.h. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "formats/npy.h"
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 
-enum { ROWS = 96, DIM = 24, OUTPUT = 16384 };
+enum { ROWS = 96, DIM = 24 };
 
 #define SMALL "--batch-size=32 --hidden-size=32 --projection-dim=48 "
 #define NEW "train good.npy " SMALL "--checkpoint-dir=run --no-evaluation --quiet "
 #define GO_ON "train run --resume --no-evaluation --quiet "
-
-static test_folder home;
-static char output[OUTPUT];
 
 static void put_rows(const char *path, int64_t rows, bool on_a_line)
 {
@@ -35,29 +32,8 @@ static void put_rows(const char *path, int64_t rows, bool on_a_line)
 
 static void enter(void)
 {
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("OMP_NUM_THREADS");
+    command_enter();
     put_rows("good.npy", ROWS, false);
-}
-
-static void leave(void)
-{
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
-}
-
-/* Runs gemel with these words; what it prints is in `output`. */
-static void expect(const char *words, int code, const char *pattern)
-{
-    char command[1024];
-    snprintf(command, sizeof command, "%s %s 2>&1", getenv("GEMEL_COMMAND"), words);
-    FILE *pipe = popen(command, "r");
-    ck_assert_ptr_nonnull(pipe);
-    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
-    const int actual = WEXITSTATUS(pclose(pipe));
-    ck_assert_msg(actual == code && strstr(output, pattern),
-                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern, output);
 }
 
 static void shell(const char *command)
@@ -73,48 +49,49 @@ static bool exists(const char *path)
 START_TEST(changed_epochs_are_said)
 {
     enter();
-    expect(NEW "--epochs=2", 0, "");
-    expect(GO_ON "--epochs=3", 0, "run: epochs 3 instead of 2 from here on");
-    expect(GO_ON "--epochs=3", 2, "all 3 epochs are done");
-    expect(GO_ON "--epochs=2", 2, "run: 3 epochs are done already; pass more with --epochs");
-    expect(GO_ON "--epochs=4 --seed=2", 2, "--seed: a resumed run keeps its settings");
-    leave();
+    command_expect(NEW "--epochs=2", 0, "");
+    command_expect(GO_ON "--epochs=3", 0, "run: epochs 3 instead of 2 from here on");
+    command_expect(GO_ON "--epochs=3", 2, "all 3 epochs are done");
+    command_expect(GO_ON "--epochs=2", 2, "run: 3 epochs are done already; pass more with --epochs");
+    command_expect(GO_ON "--epochs=4 --seed=2", 2, "--seed: a resumed run keeps its settings");
+    command_leave();
 }
 END_TEST
 
 START_TEST(earlier_checkpoints_are_kept)
 {
     enter();
-    expect(NEW "--epochs=5 --keep=3", 0, "");
+    command_expect(NEW "--epochs=5 --keep=3", 0, "");
     ck_assert(!exists("run/checkpoint-3.safetensors") && exists("run/checkpoint-6.safetensors") &&
               exists("run/checkpoint-9.safetensors") && exists("run/checkpoint-12.safetensors"));
-    expect(GO_ON "--epochs=6", 0, "");
+    command_expect(GO_ON "--epochs=6", 0, "");
     ck_assert(!exists("run/checkpoint-12.safetensors") && exists("run/checkpoint-15.safetensors"));
-    expect(GO_ON "--epochs=7 --keep=0", 0, "");
+    command_expect(GO_ON "--epochs=7 --keep=0", 0, "");
     ck_assert(!exists("run/checkpoint-15.safetensors") && !exists("run/checkpoint-18.safetensors"));
-    expect(NEW "--epochs=1 --keep=2 --overwrite", 0, "");
+    command_expect(NEW "--epochs=1 --keep=2 --overwrite", 0, "");
     shell("cp run/checkpoint.safetensors run/checkpoint-77.safetensors");
-    expect(NEW "--epochs=1 --overwrite", 0, "");
+    command_expect(NEW "--epochs=1 --overwrite", 0, "");
     ck_assert(!exists("run/checkpoint-77.safetensors"));
-    leave();
+    command_leave();
 }
 END_TEST
 
 START_TEST(a_spoiled_checkpoint_has_an_earlier_one)
 {
     enter();
-    expect(NEW "--epochs=2", 0, "");
+    command_expect(NEW "--epochs=2", 0, "");
     shell("cp run/checkpoint.safetensors whole");
     shell("truncate -s 100 run/checkpoint.safetensors");
-    expect(GO_ON, 3, "run/checkpoint-3.safetensors is an earlier one: copy it over");
+    command_expect(GO_ON, 3, "run/checkpoint-3.safetensors is an earlier one: copy it over");
     shell("rm run/checkpoint.safetensors");
-    expect(GO_ON, 0, "");
+    command_expect(GO_ON, 0, "");
     shell("cmp whole run/checkpoint.safetensors");
     shell("rm run/checkpoint*");
-    expect(GO_ON, 3, "run: no checkpoint; begin anew: gemel train --config run/config.json --checkpoint-dir run");
-    expect("train --config run/config.json --checkpoint-dir run --overwrite --quiet --no-evaluation", 0, "");
+    command_expect(GO_ON, 3,
+                   "run: no checkpoint; begin anew: gemel train --config run/config.json --checkpoint-dir run");
+    command_expect("train --config run/config.json --checkpoint-dir run --overwrite --quiet --no-evaluation", 0, "");
     shell("cmp whole run/checkpoint.safetensors");
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -122,20 +99,20 @@ START_TEST(moved_data_are_said_and_used)
 {
     enter();
     shell("mkdir a && mv good.npy a/good.npy");
-    expect("train a/good.npy " SMALL "--checkpoint-dir=run --no-evaluation --quiet --epochs=1", 0, "");
+    command_expect("train a/good.npy " SMALL "--checkpoint-dir=run --no-evaluation --quiet --epochs=1", 0, "");
     shell("mkdir elsewhere");
-    expect("info", 0, "");
+    command_expect("info", 0, "");
     ck_assert_int_eq(chdir("elsewhere"), 0);
-    expect("train ../run --resume --no-evaluation --quiet --epochs=2", 0, "");
+    command_expect("train ../run --resume --no-evaluation --quiet --epochs=2", 0, "");
     ck_assert_int_eq(chdir(".."), 0);
     shell("mv a b");
-    expect(GO_ON "--epochs=3", 3, "if the data have moved: gemel train DATA --checkpoint-dir run --resume");
-    expect("train b/good.npy --checkpoint-dir=run --resume --no-evaluation --quiet --epochs=3", 0,
-           "b/good.npy instead of");
-    expect(GO_ON "--epochs=4", 0, "");
+    command_expect(GO_ON "--epochs=3", 3, "if the data have moved: gemel train DATA --checkpoint-dir run --resume");
+    command_expect("train b/good.npy --checkpoint-dir=run --resume --no-evaluation --quiet --epochs=3", 0,
+                   "b/good.npy instead of");
+    command_expect(GO_ON "--epochs=4", 0, "");
     put_rows("b/good.npy", ROWS - 1, false);
-    expect(GO_ON "--epochs=5", 3, "does not lie in epoch 4 of this configuration and data, which has 95");
-    leave();
+    command_expect(GO_ON "--epochs=5", 3, "does not lie in epoch 4 of this configuration and data, which has 95");
+    command_leave();
 }
 END_TEST
 
@@ -143,14 +120,14 @@ END_TEST
 START_TEST(logs_go_on_at_the_checkpoint)
 {
     enter();
-    expect(NEW "--epochs=4 --print-freq=2", 0, "");
+    command_expect(NEW "--epochs=4 --print-freq=2", 0, "");
     shell("cp run/metrics.csv metrics && cp run/stats.txt stats");
     shell("cp run/checkpoint-9.safetensors run/checkpoint.safetensors");
     shell("printf '{\"epoch\": 9, \"st' >>run/stats.txt");
-    expect(GO_ON "--print-freq=2", 0, "");
+    command_expect(GO_ON "--print-freq=2", 0, "");
     shell("cut -d, -f1-5,9- metrics >a; cut -d, -f1-5,9- run/metrics.csv >b; cmp a b");
     shell("test $(grep -c '^{' run/stats.txt) = 6 && test $(grep -c '^gemel train' run/stats.txt) = 2");
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -158,23 +135,23 @@ END_TEST
 START_TEST(a_report_remembers_what_was_before)
 {
     enter();
-    expect(NEW "--epochs=2", 0, "");
-    expect("train run --resume --quiet --epochs=3", 0, "report: run/report.html");
+    command_expect(NEW "--epochs=2", 0, "");
+    command_expect("train run --resume --quiet --epochs=3", 0, "report: run/report.html");
     shell("grep -q '3 epochs, 9 steps' run/report.html");
     shell("test $(grep -c '^<tr><td>[123]</td>' run/report.html) = 3");
-    expect(NEW "--epochs=3 --overwrite", 0, "");
+    command_expect(NEW "--epochs=3 --overwrite", 0, "");
     ck_assert(!exists("run/report.html"));
-    expect("train run --resume --quiet", 0, "report: run/report.html"); /* only that was left to do */
+    command_expect("train run --resume --quiet", 0, "report: run/report.html"); /* only that was left to do */
     shell("grep -q '3 epochs, 9 steps' run/report.html");
-    expect("train run --resume --quiet", 2, "all 3 epochs are done");
-    leave();
+    command_expect("train run --resume --quiet", 2, "all 3 epochs are done");
+    command_leave();
 }
 END_TEST
 
 static int count(const char *what)
 {
     int found = 0;
-    for (const char *at = output; (at = strstr(at, what)); at += strlen(what))
+    for (const char *at = command_output; (at = strstr(at, what)); at += strlen(what))
         found++;
     return found;
 }
@@ -183,48 +160,48 @@ static int count(const char *what)
 START_TEST(a_collapse_is_said_once)
 {
     enter();
-    expect(NEW "--epochs=3", 0, "");
-    ck_assert_ptr_null(strstr(output, "WARNING"));
+    command_expect(NEW "--epochs=3", 0, "");
+    ck_assert_ptr_null(strstr(command_output, "WARNING"));
     put_rows("line.npy", ROWS, true);
-    expect(
+    command_expect(
         "train line.npy --batch-size=96 --projection-dim=48 --augmentation=none --checkpoint-dir=line --no-evaluation "
         "--epochs=3 --quiet",
         0, "gemel train: WARNING: epoch 1: the embedding fills 1.");
     ck_assert_int_eq(count("WARNING"), 1);
-    expect(
+    command_expect(
         "train good.npy --batch-size=96 --arch=mlp --projection-dim=4 --learning-rate=0 --eps=1 --checkpoint-dir=dead "
         "--no-evaluation --epochs=2 --quiet",
         0, "WARNING: epoch 1: a feature of the embedding hardly differs between samples (smallest deviation 0.");
-    leave();
+    command_leave();
 }
 END_TEST
 
 START_TEST(two_processes_do_not_share_a_folder)
 {
     enter();
-    expect(NEW "--epochs=1", 0, "");
+    command_expect(NEW "--epochs=1", 0, "");
     const int folder = open("run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ck_assert_int_eq(flock(folder, LOCK_EX), 0);
-    expect(GO_ON "--epochs=2", 2, "run: another process is training in this folder");
-    expect(NEW "--epochs=1 --overwrite", 2, "another process");
+    command_expect(GO_ON "--epochs=2", 2, "run: another process is training in this folder");
+    command_expect(NEW "--epochs=1 --overwrite", 2, "another process");
     ck_assert(exists("run/checkpoint.safetensors"));
     close(folder);
-    expect(GO_ON "--epochs=2", 0, "");
-    leave();
+    command_expect(GO_ON "--epochs=2", 0, "");
+    command_leave();
 }
 END_TEST
 
 START_TEST(a_recipe_is_a_configuration)
 {
     enter();
-    expect(
+    command_expect(
         "train good.npy --recipe=imagenet-fb --arch=mlp --batch-size=32 --projector=32-16 --hidden-size=8 --epochs=20 "
         "--augmentation=vectors "
         "--max-time=0.01s --checkpoint-dir=run --no-evaluation --quiet",
         0, "");
     shell("grep -q '\"optimizer\": \"lars\"' run/config.json && grep -q '\"learning_rate_biases\": 0.0048' "
           "run/config.json");
-    leave();
+    command_leave();
 }
 END_TEST
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "formats/npy.h"
+#include "support/command.h"
 #include "support/files.h"
 #include "support/support.h"
 
@@ -24,7 +25,6 @@ enum { ROWS = 24, DIM = 8, OUTPUT = 8192, MOST_WORDS = 32, FEW_FAULTS = 40 };
     "--print-freq=2 --epochs=3 --keep=9 "
 #define GO_ON "train run --resume --quiet --threads=1 --print-freq=2 "
 
-static test_folder home;
 static char output[OUTPUT];
 
 static void set(const char *variable, const char *value)
@@ -61,10 +61,7 @@ static int finish(pid_t child)
 {
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    FILE *file = fopen("output.txt", "r");
-    ck_assert_ptr_nonnull(file);
-    output[fread(output, 1, sizeof output - 1, file)] = '\0';
-    fclose(file);
+    test_read("output.txt", output, sizeof output);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -84,9 +81,7 @@ static void enter(void)
 {
     float x[ROWS * DIM];
     gm_error error;
-    home = test_folder_create();
-    ck_assert_int_eq(chdir(home.path), 0);
-    unsetenv("OMP_NUM_THREADS");
+    command_enter();
     setenv("GEMEL_FAULT_REPORT", "reached", 1);
     test_random random = test_random_create(7);
     test_fill_normal(&random, x, ROWS * DIM, 0, 1);
@@ -94,12 +89,6 @@ static void enter(void)
     expect(RUN, 0);
     shell("mv run whole && cp -r whole half && cd half && rm report.html results.txt backbone.safetensors && "
           "mv checkpoint-3.safetensors checkpoint.safetensors && rm checkpoint-?.safetensors");
-}
-
-static void leave(void)
-{
-    ck_assert_int_eq(chdir("/"), 0);
-    test_folder_remove(&home);
 }
 
 /* After whatever happened: the run can be taken up, and ends as `whole` did. */
@@ -182,7 +171,7 @@ START_TEST(a_run_survives)
                           "%s: exit code %d: %s", fault, code, output);
         recover(fault);
     }
-    leave();
+    command_leave();
 }
 END_TEST
 
@@ -220,7 +209,7 @@ START_TEST(a_second_signal_ends_at_once)
     ck_assert_int_eq(finish(child), 130);
     ck_assert(seconds() - begin < 10);
     recover("two signals");
-    leave();
+    command_leave();
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 #include "support/files.h"
 
 #include <check.h>
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,33 @@ void test_write_gzip(const char *path, const void *bytes, size_t size)
     gzFile file = gzopen(path, "wb");
     ck_assert_msg(file && gzwrite(file, bytes, (unsigned)size) == (int)size && gzclose(file) == Z_OK,
                   "%s: cannot be written", path);
+}
+
+size_t test_read(const char *path, char *bytes, size_t most)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
+    const size_t size = fread(bytes, 1, most - 1, file);
+    bytes[size] = '\0';
+    fclose(file);
+    return size;
+}
+
+bool test_same_files(const char *a, const char *b)
+{
+    FILE *one = fopen(a, "rb"), *other = fopen(b, "rb");
+    size_t count = 0;
+    int byte = 0, its = 0;
+    while (one && other && byte == its && byte != EOF) {
+        byte = getc(one);
+        its = getc(other);
+        count++;
+    }
+    if (one)
+        fclose(one);
+    if (other)
+        fclose(other);
+    return count > 1 && byte == its;
 }
 
 void test_expect(gm_status status, const gm_error *error, gm_status expected, const char *pattern)

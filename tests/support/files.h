@@ -2,6 +2,7 @@
 #ifndef GEMEL_TEST_FILES_H
 #define GEMEL_TEST_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <gemel/error.h>
@@ -23,6 +24,12 @@ void test_write(const char *path, const void *bytes, size_t size);
 
 /* The same, gzip-compressed. */
 void test_write_gzip(const char *path, const void *bytes, size_t size);
+
+/* Reads at most `most` - 1 bytes and ends them with a zero; returns their number. */
+size_t test_read(const char *path, char *bytes, size_t most);
+
+/* Both can be read, and hold the same bytes, at least one. */
+bool test_same_files(const char *a, const char *b);
 
 /* Aborts the test unless status is as expected and the error's message contains `pattern`. */
 void test_expect(gm_status status, const gm_error *error, gm_status expected, const char *pattern);

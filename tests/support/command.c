@@ -1,0 +1,61 @@
+#include "support/command.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/files.h"
+
+char command_output[COMMAND_OUTPUT];
+static test_folder home;
+
+void command_enter(void)
+{
+    home = test_folder_create();
+    ck_assert_int_eq(chdir(home.path), 0);
+    unsetenv("OMP_NUM_THREADS");
+}
+
+void command_leave(void)
+{
+    ck_assert_int_eq(chdir("/"), 0);
+    test_folder_remove(&home);
+}
+
+FILE *command_start(const char *words, const char *standard_error)
+{
+    char command[1024];
+    const char *program = getenv("GEMEL_COMMAND");
+    ck_assert_msg(program != NULL, "GEMEL_COMMAND is not set");
+    const int size = snprintf(command, sizeof command, "%s %s 2>%s", program, words, standard_error);
+    ck_assert_int_lt(size, sizeof command);
+    FILE *pipe = popen(command, "r");
+    ck_assert_ptr_nonnull(pipe);
+    return pipe;
+}
+
+static int finish(FILE *pipe)
+{
+    command_output[fread(command_output, 1, sizeof command_output - 1, pipe)] = '\0';
+    return WEXITSTATUS(pclose(pipe));
+}
+
+int command_run(const char *words, const char *standard_error)
+{
+    return finish(command_start(words, standard_error));
+}
+
+void command_finish(FILE *pipe, const char *words, int code, const char *pattern)
+{
+    const int actual = finish(pipe);
+    ck_assert_msg(actual == code && strstr(command_output, pattern),
+                  "gemel %s: exit code %d instead of %d, or no \"%s\" in: %s", words, actual, code, pattern,
+                  command_output);
+}
+
+void command_expect(const char *words, int code, const char *pattern)
+{
+    command_finish(command_start(words, "&1"), words, code, pattern);
+}
