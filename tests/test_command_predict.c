@@ -1,8 +1,10 @@
 /* The built command on weights with a classifier: predictions of photos, single images, pixels and vectors, and what is
  * wrong with any of them. GEMEL_COMMAND as in support/command.h. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -261,7 +263,21 @@ START_TEST(bad_images_and_earlier_files)
     ck_assert_int_eq(count_of(text, "\n"), 1 + CLASSES * ROWS);
     command_expect("predict photos/red/broken.jpg classifier.safetensors", 3, "cut short");
     command_expect("predict photos classifier.safetensors -o absent/p.csv", 1, "absent/p.csv");
-    ck_assert_int_eq(command_run("predict photos/red/00.png classifier.safetensors > /dev/full", "&1"), 1);
+}
+END_TEST
+
+START_TEST(a_full_disk_is_named)
+{
+    const struct rlimit limit = {64, 64};
+    put_photo_run();
+    test_write("p.csv", "mine", 4);
+    command_expect("predict photos classifier.safetensors > /dev/full", 1, "standard output: cannot write: No space");
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    command_expect("predict photos classifier.safetensors -o p.csv", 1, "p.csv: cannot write: File too large; raise");
+    test_read("p.csv", command_output, sizeof command_output);
+    ck_assert_str_eq(command_output, "mine");
+    ck_assert_int_eq(access("p.csv.tmp", F_OK), -1);
 }
 END_TEST
 
@@ -405,6 +421,7 @@ int main(void)
     tcase_add_test(tests, photos_get_their_class);
     tcase_add_test(tests, any_place_of_images_will_do);
     tcase_add_test(tests, bad_images_and_earlier_files);
+    tcase_add_test(tests, a_full_disk_is_named);
     tcase_add_test(tests, rows_of_pixels_and_vectors);
     tcase_add_test(tests, others_take_such_weights);
     tcase_add_test(tests, wrong_words_and_weights);

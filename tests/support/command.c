@@ -29,7 +29,8 @@ FILE *command_start(const char *words, const char *standard_error)
     char command[1024];
     const char *program = getenv("GEMEL_COMMAND");
     ck_assert_msg(program != NULL, "GEMEL_COMMAND is not set");
-    const int size = snprintf(command, sizeof command, "%s %s 2>%s", program, words, standard_error);
+    /* First, so that words which send the output elsewhere leave the messages alone. */
+    const int size = snprintf(command, sizeof command, "2>%s %s %s", standard_error, program, words);
     ck_assert_int_lt(size, sizeof command);
     FILE *pipe = popen(command, "r");
     ck_assert_ptr_nonnull(pipe);

@@ -159,6 +159,7 @@ static gm_status predict(const predict_arguments *a, const gm_head *head, gm_err
     if (status != GM_OK)
         return status;
     const gm_predict_options predict = {.format = format_of(a),
+                                        .output = a->output ? a->output : "standard output",
                                         .top = a->top < head->classes ? a->top : head->classes,
                                         .batch = a->inputs.batch,
                                         .progress = !a->inputs.common.quiet && (a->output || !isatty(STDOUT_FILENO))};

@@ -1,9 +1,11 @@
 #include "predict.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "progress_bar.h"
+#include "support/file.h"
 #include "support/parse.h"
 
 enum { TOP5 = 5 };
@@ -69,6 +71,7 @@ typedef struct prediction {
     gm_prediction_text text;
     gm_progress_bar bar;
     FILE *out;
+    const char *output;
 } prediction;
 
 static void prediction_free(prediction *p)
@@ -148,7 +151,7 @@ static gm_status predict_split(prediction *p, const gm_split *split, int64_t bas
             break;
         write_batch(p, split, base, first, count, hits);
         if (fflush(p->out))
-            status = gm_error_set(error, GM_IO_ERROR, "cannot write the predictions: %m");
+            status = gm_file_error(error, p->output, "write", errno);
         gm_progress_bar_set(&p->bar, base + first + count);
     }
     return status;
@@ -191,7 +194,8 @@ gm_status gm_predict(const gm_evaluate_inputs *inputs, const gm_head *head, cons
                     .dim = gm_model_feature_size(inputs->model),
                     .ranks = ranks < head->classes ? ranks : head->classes,
                     .text = {.format = options->format, .head = head, .top = options->top},
-                    .out = out};
+                    .out = out,
+                    .output = options->output};
     p.text.paths = dataset->train.paths != NULL;
     p.bar = gm_progress_bar_begin(options->progress, rows);
     gm_status status = find_truth(dataset, head, &p.truth, error);

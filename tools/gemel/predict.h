@@ -10,9 +10,10 @@
 
 typedef struct gm_predict_options {
     gm_prediction_format format;
-    int64_t top;   /* classes a sample */
-    int64_t batch; /* samples at a time */
-    bool progress; /* a bar on a terminal */
+    int64_t top;        /* classes a sample */
+    int64_t batch;      /* samples at a time */
+    bool progress;      /* a bar on a terminal */
+    const char *output; /* what errors call the file */
 } gm_predict_options;
 
 /* Writes the predictions of all samples, the training samples first, and says the accuracy on standard error where the
