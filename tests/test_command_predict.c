@@ -281,6 +281,18 @@ START_TEST(a_full_disk_is_named)
 }
 END_TEST
 
+/* What the tensors do not tell is the file's metadata: means and deviations of pixels, names of classes. */
+START_TEST(a_converted_file_predicts_the_same)
+{
+    put_photo_run();
+    command_expect("convert classifier.safetensors same.safetensors", 0, "same.safetensors: ");
+    command_expect("predict photos classifier.safetensors -o one.csv --quiet", 0, "");
+    command_expect("predict photos same.safetensors -o two.csv --quiet", 0, "");
+    ck_assert(test_same_files("one.csv", "two.csv"));
+    command_expect("info same.safetensors", 0, "blue");
+}
+END_TEST
+
 START_TEST(rows_of_pixels_and_vectors)
 {
     put_vector_run();
@@ -422,6 +434,7 @@ int main(void)
     tcase_add_test(tests, any_place_of_images_will_do);
     tcase_add_test(tests, bad_images_and_earlier_files);
     tcase_add_test(tests, a_full_disk_is_named);
+    tcase_add_test(tests, a_converted_file_predicts_the_same);
     tcase_add_test(tests, rows_of_pixels_and_vectors);
     tcase_add_test(tests, others_take_such_weights);
     tcase_add_test(tests, wrong_words_and_weights);

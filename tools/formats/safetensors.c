@@ -312,6 +312,18 @@ const char *gm_safetensors_metadata(const gm_safetensors *file, const char *key)
     return json_string_value(json_object_get(file->metadata, key));
 }
 
+int64_t gm_safetensors_all_metadata(const gm_safetensors *file, gm_metadata *entries)
+{
+    const char *key;
+    json_t *value;
+    int64_t count = 0;
+    if (!entries)
+        return (int64_t)json_object_size(file->metadata);
+    json_object_foreach((json_t *)file->metadata, key, value) entries[count++] =
+        (gm_metadata){key, json_string_value(value)};
+    return count;
+}
+
 int64_t gm_safetensors_count(const gm_safetensors *file)
 {
     return file->count;

@@ -28,6 +28,9 @@ void gm_safetensors_close(gm_safetensors *file); /* NULL is allowed */
 /* The value of a metadata key; NULL where there is none. Lives as long as the file is open. */
 const char *gm_safetensors_metadata(const gm_safetensors *file, const char *key);
 
+/* All of them, unless entries is NULL; returns their number. Their texts live as long as the file is open. */
+int64_t gm_safetensors_all_metadata(const gm_safetensors *file, gm_metadata *entries);
+
 /* Tensors in the order of their data; .data is NULL. Names live as long as the file is open. */
 int64_t gm_safetensors_count(const gm_safetensors *file);
 gm_tensor gm_safetensors_tensor(const gm_safetensors *file, int64_t index);

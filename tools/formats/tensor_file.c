@@ -81,6 +81,11 @@ const char *gm_tensor_file_metadata(const gm_tensor_file *file, const char *key)
     return file->safetensors ? gm_safetensors_metadata(file->safetensors, key) : NULL;
 }
 
+int64_t gm_tensor_file_all_metadata(const gm_tensor_file *file, gm_metadata *entries)
+{
+    return file->safetensors ? gm_safetensors_all_metadata(file->safetensors, entries) : 0;
+}
+
 int64_t gm_tensor_file_count(const gm_tensor_file *file)
 {
     return file->pth ? gm_pth_count(file->pth) : gm_safetensors_count(file->safetensors);

@@ -4,6 +4,7 @@
 
 #include <gemel/error.h>
 
+#include "formats/safetensors.h"
 #include "formats/tensor.h"
 
 typedef struct gm_tensor_file gm_tensor_file;
@@ -18,6 +19,9 @@ const char *gm_tensor_file_format(const gm_tensor_file *file); /* "safetensors" 
 
 /* The value of a metadata key of a safetensors file; NULL where there is none. */
 const char *gm_tensor_file_metadata(const gm_tensor_file *file, const char *key);
+
+/* All of them, as gm_safetensors_all_metadata() gives them; none of other files. */
+int64_t gm_tensor_file_all_metadata(const gm_tensor_file *file, gm_metadata *entries);
 
 /* .data is NULL. Names live as long as the file is open, and each is there once. */
 int64_t gm_tensor_file_count(const gm_tensor_file *file);

@@ -9,7 +9,8 @@ static const char doc[] =
     "Write weights in another format: safetensors, what PyTorch's torch.load() reads, or a model for ONNX's runtimes."
     "\vWEIGHTS is a run's folder (its backbone.safetensors), a safetensors file or a checkpoint of PyTorch's. OUTPUT "
     "ends in .safetensors, .pth or .onnx. The parts module., model., state_dict., backbone. and encoder. in front of "
-    "names are left out, so that an encoder's arrays have the names that torchvision or a Sequential gives them. An "
+    "names are left out, so that an encoder's arrays have the names that torchvision or a Sequential gives them. "
+    "Metadata, as the names of classes, go into .safetensors only. An "
     ".onnx file holds the encoder alone: \"input\" is float32 [batch, channels, height, width], pixels normalised by "
     "the mean and std in its metadata, or [batch, size], vectors, which a run's model standardises itself; "
     "\"features\" is [batch, size].";

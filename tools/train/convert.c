@@ -55,10 +55,19 @@ static gm_status read_all(gm_tensor_file *file, gm_tensor *tensors, int64_t coun
     return status;
 }
 
-static gm_status write_all(const char *output, int64_t count, const gm_tensor *tensors, gm_error *error)
+static gm_status write_all(const gm_tensor_file *file, const char *output, int64_t count, const gm_tensor *tensors,
+                           gm_error *error)
 {
-    return ends_with(output, ".pth") ? gm_pth_write(output, count, tensors, error)
-                                     : gm_safetensors_write(output, count, tensors, 0, NULL, error);
+    if (ends_with(output, ".pth"))
+        return gm_pth_write(output, count, tensors, error);
+    const int64_t entry_count = gm_tensor_file_all_metadata(file, NULL);
+    gm_metadata *entries = calloc((size_t)entry_count + 1, sizeof *entries);
+    if (!entries)
+        return gm_file_no_memory(error, output, (size_t)entry_count * sizeof *entries);
+    gm_tensor_file_all_metadata(file, entries);
+    const gm_status status = gm_safetensors_write(output, count, tensors, entry_count, entries, error);
+    free(entries);
+    return status;
 }
 
 static gm_status convert(gm_tensor_file *file, const char *output, int64_t *count, gm_error *error)
@@ -75,7 +84,7 @@ static gm_status convert(gm_tensor_file *file, const char *output, int64_t *coun
     if (status == GM_OK)
         status = check_names(gm_tensor_file_path(file), tensors, tensor_count, error);
     if (status == GM_OK)
-        status = write_all(output, tensor_count, tensors, error);
+        status = write_all(file, output, tensor_count, tensors, error);
     for (int64_t i = 0; i < tensor_count; i++)
         free(tensors[i].data);
     free(tensors);
