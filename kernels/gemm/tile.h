@@ -38,6 +38,8 @@ struct tile {
     const float *next_a; /* of the tile after this one */
     int64_t lda;         /* by rows: from one row to the next; else from one k to the next, rows being neighbours */
     int64_t ldb;         /* from one k to the next */
+    const float *next_b; /* packed: this tile's share of the panel after this one */
+    int64_t next_step;   /* in it from one k to the next */
     float *kept;         /* of B in place: where its vectors go, so that the next tiles find them packed */
     int64_t ldkept;      /* from one k to the next; 0 if nobody wants them */
     float *c;
@@ -147,7 +149,7 @@ static inline __attribute__((always_inline)) void end_elsewhere(int rows, int ve
 
 /* Strides are too long for the hardware to foresee: lines are asked for so many steps of k ahead, the time of an access
  * to memory, and into the second-level cache, since the first has too few places for lines under way; rows of A in
- * place a tile ahead, a line of each row at once. */
+ * place a tile ahead, a line of each row at once; a packed B a panel ahead, a line or less with each step of k. */
 enum { AHEAD = 32, LINE = 16 };
 
 /* Rows of A that one pointer reaches: it, one and two leading dimensions further are addresses that x86 can form. */
@@ -194,6 +196,7 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
     }
 
     const float *a = t->a, *b = t->b, *row[ROW_POINTERS];
+    const float *next = t->next_b;
     float *kept = t->kept;
     const int64_t lda = t->lda, ldb = t->ldb, ldkept = t->ldkept, last = t->cols - (vecs - 1) * VEC_LANES;
     GM_UNROLL
@@ -205,6 +208,10 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
             for (int col = 0; col < vecs * VEC_LANES; col += LINE)
                 __builtin_prefetch(b + AHEAD * ldb + col, 0, 2);
             __builtin_prefetch(b + AHEAD * ldb + t->cols - 1, 0, 2);
+        }
+        if (place == PACKED) {
+            __builtin_prefetch(next, 0, 2);
+            next += t->next_step;
         }
         if (far && !by_rows && lda != TILE_ROWS) {
             __builtin_prefetch(a + AHEAD * lda + rows - 1, 0, 3);
