@@ -6,12 +6,15 @@
 static const int64_t most_dual_rows = (int64_t)1 << 30;
 
 /* By arithmetic the dual form wins for n < d. What it stores and reads again moves the border to 0.9, and, where the
- * primal form holds all of C, to 0.74 for the fewest columns and gradually back to 1. */
+ * primal form holds all of C, to 0.75 for the fewest columns and gradually back to 1. Where those are few enough for
+ * a single chunk of columns, which keeps all but one thread of the dual form waiting, it lies between that of one
+ * thread, 0.75, and that of two, 0.5. */
 static gm_barlow_form choose_form(int64_t n, int64_t d, gm_barlow_form asked)
 {
     if (asked != GM_BARLOW_AUTO)
         return asked;
-    const double columns = (double)d, share = d < GM_BARLOW_TALL_COLS_LEAST ? 0.9 : 0.7 + columns / 2500;
+    const double columns = (double)d, tall_share = d <= GM_BARLOW_COLS ? 0.62 : 0.7 + columns / 2500;
+    const double share = d < GM_BARLOW_TALL_COLS_LEAST ? 0.9 : tall_share;
     return (double)n < (share < 1 ? share : 1) * columns ? GM_BARLOW_DUAL : GM_BARLOW_PRIMAL;
 }
 

@@ -37,7 +37,8 @@ static struct sizes make_sizes(const gm_context *context, int64_t n, int64_t d)
 {
     const struct gm_gemm_kernels *gemm = context->kernels.gemm;
     const int64_t line = GM_CACHE_LINE / (int64_t)sizeof(float);
-    struct sizes s = {.group_cols = GM_BARLOW_COLS / gemm->nr * gemm->nr};
+    const int64_t group_cols = d <= GM_BARLOW_COLS ? GM_BARLOW_COLS / 2 : GM_BARLOW_COLS; /* two threads have work */
+    struct sizes s = {.group_cols = group_cols / gemm->nr * gemm->nr};
     s.groups = gm_ceil_div(d, s.group_cols);
     s.panels = gm_ceil_div(d, gemm->nr);
     s.padded = s.panels * gemm->nr;
