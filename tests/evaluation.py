@@ -10,16 +10,13 @@ import gzip
 import json
 import os
 import re
-import shlex
 import struct
-import subprocess
 import sys
 import tempfile
 
-peers = os.environ.pop("GEMEL_PEERS", None)
-if peers:
-    python = os.path.join(os.path.abspath(peers), "bin/python")
-    os.execv(python, [python, "-B", *sys.argv])
+from gemel_command import gemel, skip, use_peers
+
+use_peers()
 DATA = "/usr/share/datasets/fashion-mnist/"
 try:
     import numpy as np
@@ -29,8 +26,7 @@ try:
     if not os.path.isdir(DATA):
         raise ImportError("no Fashion-MNIST")
 except ImportError as missing:
-    print(f"skipped: {missing}; set GEMEL_PEERS, see bench/README.md")
-    sys.exit(77)
+    skip(missing)
 
 sys.path.insert(0, sys.argv[1])
 import gemel_encoders  # noqa: E402
@@ -38,14 +34,6 @@ import gemel_encoders  # noqa: E402
 TRAIN, TEST, CLASSES, SEEDS = 60000, 10000, 10, range(3)
 TIES, NEAR = 3 / TEST, 0.003
 torch.set_num_threads(2)
-
-
-def gemel(*words):
-    command = [*shlex.split(os.environ["GEMEL_COMMAND"]), *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}")
-    return done.stdout
 
 
 def idx(name, header):

@@ -8,16 +8,13 @@ else in this Python's; exits with 77 where they are missing. Features of gemel e
 import json
 import os
 import pathlib
-import shlex
 import struct
-import subprocess
 import sys
 import tempfile
 
-peers = os.environ.pop("GEMEL_PEERS", None)
-if peers:
-    python = os.path.join(os.path.abspath(peers), "bin/python")
-    os.execv(python, [python, "-B", *sys.argv])
+from gemel_command import gemel, skip, use_peers
+
+use_peers()
 try:
     import numpy as np
     import onnx
@@ -25,8 +22,7 @@ try:
     import torch
     import torchvision  # noqa: F401, for gemel_encoders
 except ImportError as missing:
-    print(f"skipped: {missing}; set GEMEL_PEERS, see bench/README.md")
-    sys.exit(77)
+    skip(missing)
 
 sys.path.insert(0, sys.argv[1])
 import gemel_encoders  # noqa: E402
@@ -36,13 +32,6 @@ TRAIN, TEST, SIDE, DIM = 40, 24, 20, 12
 torch.manual_seed(0)
 torch.set_num_threads(1)
 generator = np.random.default_rng(0)
-
-
-def gemel(*words, fails_with=None):
-    command = [*shlex.split(os.environ["GEMEL_COMMAND"]), *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if fails_with is None and done.returncode != 0 or fails_with is not None and fails_with not in done.stdout:
-        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}")
 
 
 def check(what, x, expected):

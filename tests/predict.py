@@ -9,35 +9,24 @@ classes.
 import csv
 import json
 import os
-import shlex
-import subprocess
 import sys
 import tempfile
 
-peers = os.environ.pop("GEMEL_PEERS", None)
-if peers:
-    python = os.path.join(os.path.abspath(peers), "bin/python")
-    os.execv(python, [python, "-B", *sys.argv])
+from gemel_command import gemel, skip, use_peers
+
+use_peers()
 try:
     import numpy as np
     import torch
     import torchvision
     from PIL import Image
 except ImportError as missing:
-    print(f"skipped: {missing}; set GEMEL_PEERS, see bench/README.md")
-    sys.exit(77)
+    skip(missing)
 
 MOST, CLASSES, SIZES = 1e-4, 7, [(300, 260), (256, 256), (90, 400), (224, 230), (500, 333)]
 torch.manual_seed(0)
 torch.set_num_threads(1)
 generator = np.random.default_rng(0)
-
-
-def gemel(*words):
-    command = [*shlex.split(os.environ["GEMEL_COMMAND"]), *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}")
 
 
 def put_photos():
