@@ -109,7 +109,7 @@ static int finish(pid_t child, char output[OUTPUT])
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     test_read("output.txt", output, OUTPUT);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return command_exit_code(status);
 }
 
 static int gemel(const char *words, char output[OUTPUT])

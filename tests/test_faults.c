@@ -62,7 +62,7 @@ static int finish(pid_t child)
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     test_read("output.txt", output, sizeof output);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return command_exit_code(status);
 }
 
 static void shell(const char *command)

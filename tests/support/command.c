@@ -37,10 +37,15 @@ FILE *command_start(const char *words, const char *standard_error)
     return pipe;
 }
 
+int command_exit_code(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 static int finish(FILE *pipe)
 {
     command_output[fread(command_output, 1, sizeof command_output - 1, pipe)] = '\0';
-    return WEXITSTATUS(pclose(pipe));
+    return command_exit_code(pclose(pipe));
 }
 
 int command_run(const char *words, const char *standard_error)

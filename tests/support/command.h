@@ -14,6 +14,9 @@ extern char command_output[COMMAND_OUTPUT];
 void command_enter(void);
 void command_leave(void);
 
+/* The exit code that waitpid() and pclose() tell, as a shell counts: 128 and the signal's number where one ended it. */
+int command_exit_code(int status);
+
 /* Runs gemel with these words of a shell and returns the exit code. Standard error goes to a file or, with "&1", to
  * standard output. */
 int command_run(const char *words, const char *standard_error);
