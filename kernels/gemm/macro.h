@@ -53,16 +53,15 @@ static inline bool rows_clash(const struct gm_gemm_block *x)
     return x->lda % 1024 == 0 && x->lda && !x->a_transposed && TILE_ROWS > 8;
 }
 
-/* Where tile t of a panel asks for its share of the next one. At its peak a core takes 16 GB/s of a packed B in the
- * first tile of a panel, more than comes from memory by itself, and nothing in the others; among many it matters
- * little. */
-static inline void ask_for_next_panel(const struct gm_gemm_block *x, int64_t j, int64_t t, int64_t row_tiles,
-                                      struct tile *tile)
+/* Each of a panel's tiles asks for its share of the next one: the first from next_b on, next_step floats a k. At its
+ * peak a core takes 16 GB/s of a packed B in the first tile of a panel, more than comes from memory by itself, and
+ * nothing in the others; among many it matters little. */
+static inline void ask_for_next_panel(const struct gm_gemm_block *x, int64_t j, int64_t row_tiles, struct tile *tile)
 {
     enum { FEW_TILES = 8 };
     const bool asks = !x->source && row_tiles <= FEW_TILES && j + TILE_COLS < x->cols;
     tile->next_step = asks ? tile->ldb / row_tiles : 0;
-    tile->next_b = asks ? tile->b + TILE_COLS * (x->depth + x->b_others) + t * x->depth * tile->next_step : tile->b;
+    tile->next_b = asks ? tile->b + TILE_COLS * (x->depth + x->b_others) : tile->b;
 }
 
 /* One panel of B times all rows. B in place is packed by the first tile that reads it. */
@@ -101,7 +100,8 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         tile.b = x->source->data + x->source_k * x->source->ld + x->source_col + j;
         tile.ldb = x->source->ld;
     }
-    for (int64_t t = 0, i = 0, rows; t < row_tiles; t++, i += rows) {
+    ask_for_next_panel(x, j, row_tiles, &tile);
+    for (int64_t t = 0, i = 0, rows; t < row_tiles; t++, i += rows, tile.next_b += x->depth * tile.next_step) {
         rows = base + (t < longer);
         if (j >= i + rows - 1 + x->skip_from)
             continue;
@@ -112,7 +112,6 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         tile.a = tile_rows(x, t, i);
         tile.next_a = tile_rows(x, t, clash ? i : i + rows);
         tile.c = x->c + i * x->ldc + j;
-        ask_for_next_panel(x, j, t, row_tiles, &tile);
         tile_of[by_rows][in_place][rows][tile_vecs](&tile);
         if (in_place) {
             in_place = false;
