@@ -450,10 +450,37 @@ START_TEST(initial_weights_have_their_distribution)
 }
 END_TEST
 
+START_TEST(each_layer_of_conv_has_twice_the_channels_of_the_one_before)
+{
+    static const int64_t widths[] = {0, 5};
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    for (int i = 0; i < 2; i++) {
+        const int64_t width = widths[i] ? widths[i] : gm_default_conv_width();
+        gm_model_options options = gm_model_image_options(GM_ARCH_CONV, 8, 8, 1, 2);
+        options.conv_width = widths[i];
+        gm_model *model;
+        ck_assert_int_eq(gm_model_create(context, &options, &model), GM_OK);
+        ck_assert_int_eq(gm_model_feature_size(model), 16 * width);
+        int64_t in = 1, out = width;
+        for (int32_t j = 0; j < gm_model_parameter_count(model); j++) {
+            const gm_parameter p = gm_model_parameter(model, j);
+            if (p.dimensions != 4)
+                continue;
+            ck_assert(p.shape[0] == out && p.shape[1] == in);
+            in = out;
+            out *= 2;
+        }
+        ck_assert_int_eq(in, 4 * width);
+        gm_model_destroy(model);
+    }
+    gm_context_destroy(context);
+}
+END_TEST
+
 START_TEST(bad_options_and_calls_return_their_status)
 {
     gm_context *context = test_context(GM_ISA_SCALAR, 1);
-    enum { CASES = 6 };
+    enum { CASES = 8, TOO_LARGE = 2 };
     gm_model_options cases[CASES];
     for (int i = 0; i < CASES; i++)
         cases[i] = gm_model_image_options(GM_ARCH_CONV, 8, 8, 1, 2);
@@ -462,11 +489,13 @@ START_TEST(bad_options_and_calls_return_their_status)
     cases[2].encoder_dim = 63;
     cases[3].width = 3; /* nothing is left to pool */
     cases[4].stem = GM_STEM_COUNT;
-    cases[5].height = cases[5].width = 1 << 16;
+    cases[5].conv_width = -1;
+    cases[6].height = cases[6].width = 1 << 16;
+    cases[7].conv_width = INT32_MAX / 16 + 1;
     gm_model *model;
     for (int i = 0; i < CASES; i++)
         ck_assert_int_eq(gm_model_create(context, &cases[i], &model),
-                         i < CASES - 1 ? GM_INVALID_ARGUMENT : GM_SIZE_OVERFLOW);
+                         i < CASES - TOO_LARGE ? GM_INVALID_ARGUMENT : GM_SIZE_OVERFLOW);
     const gm_model_options good = gm_model_image_options(GM_ARCH_CONV, 8, 8, 1, 2);
     ck_assert_int_eq(gm_model_create(context, &good, &model), GM_OK);
     float x[4 * 64] = {0}, z[4 * 256];
@@ -493,6 +522,7 @@ int main(void)
     tcase_add_test(tests, parameters_are_named_as_torchvisions);
     tcase_add_test(tests, the_backward_pass_takes_little_memory);
     tcase_add_test(tests, initial_weights_have_their_distribution);
+    tcase_add_test(tests, each_layer_of_conv_has_twice_the_channels_of_the_one_before);
     tcase_add_test(tests, bad_options_and_calls_return_their_status);
     return test_run(suite);
 }

@@ -327,14 +327,15 @@ START_TEST(a_backbone_says_what_it_is)
     const struct {
         gm_arch arch;
         gm_stem stem, told;
-        int64_t height, width, channels;
+        int64_t height, width, channels, conv_width;
     } cases[] = {
-        {GM_ARCH_MLP, GM_STEM_AUTO, GM_STEM_AUTO, 0, 0, 0},
-        {GM_ARCH_AXON, GM_STEM_AUTO, GM_STEM_AUTO, 0, 0, 0},
-        {GM_ARCH_CONV, GM_STEM_AUTO, GM_STEM_AUTO, 28, 20, 1},
-        {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_SMALL, 8, 9, 3},
-        {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_IMAGENET, 65, 9, 3},
-        {GM_ARCH_RESNET18, GM_STEM_IMAGENET, GM_STEM_IMAGENET, 32, 32, 1},
+        {GM_ARCH_MLP, GM_STEM_AUTO, GM_STEM_AUTO, 0, 0, 0, 0},
+        {GM_ARCH_AXON, GM_STEM_AUTO, GM_STEM_AUTO, 0, 0, 0, 0},
+        {GM_ARCH_CONV, GM_STEM_AUTO, GM_STEM_AUTO, 28, 20, 1, 32},
+        {GM_ARCH_CONV, GM_STEM_AUTO, GM_STEM_AUTO, 13, 12, 1, 5},
+        {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_SMALL, 8, 9, 3, 0},
+        {GM_ARCH_RESNET18, GM_STEM_AUTO, GM_STEM_IMAGENET, 65, 9, 3, 0},
+        {GM_ARCH_RESNET18, GM_STEM_IMAGENET, GM_STEM_IMAGENET, 32, 32, 1, 0},
     };
     const double means[5] = {0.1, -1e30, 3, 0, 5}, scales[5] = {1, 0, 0.1, 1e30, 7};
     const gm_pixel_scale scale = {3, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
@@ -362,6 +363,7 @@ START_TEST(a_backbone_says_what_it_is)
         memcpy(data.channel_std, scale.std, sizeof scale.std);
         options.encoder_dim = images ? 0 : 5;
         options.hidden_size = 7;
+        options.conv_width = cases[i].conv_width;
         options.stem = cases[i].stem;
         options.training = false;
         ck_assert_int_eq(gm_model_create(context, &options, &model), GM_OK);
@@ -372,6 +374,7 @@ START_TEST(a_backbone_says_what_it_is)
         ck_assert(images ? read.channels == cases[i].channels && read.encoder_dim == 0
                          : read.encoder_dim == 5 && read.hidden_size == 7);
         ck_assert(cases[i].told == GM_STEM_AUTO || read.stem == cases[i].told);
+        ck_assert_int_eq(read.conv_width, cases[i].conv_width);
         ck_assert_int_eq(told.channels, cases[i].channels);
         ck_assert(test_same_bits(told.mean, scale.mean, (size_t)told.channels * sizeof(float)));
         ck_assert(test_same_bits(told.std, scale.std, (size_t)told.channels * sizeof(float)));
@@ -436,6 +439,32 @@ START_TEST(metadata_that_are_wrong_are_refused)
                     cases[i].pattern);
         gm_tensor_file_close(file);
     }
+}
+END_TEST
+
+/* The width of conv is what all its layers say; a first layer alone asks for nothing. */
+START_TEST(the_first_layer_of_conv_does_not_decide_alone)
+{
+    enum { HUGE_WIDTH = 1 << 20, LAYERS = 3 };
+    static const struct {
+        int64_t first, second, third, width;
+    } cases[] = {{3, 6, 12, 3}, {3, 6, 13, 32}, {3, 5, 12, 32}, {HUGE_WIDTH, 6, 12, 32}};
+    float *zeros = calloc((size_t)HUGE_WIDTH * 9, sizeof *zeros);
+    const char *path = test_path(&folder, "backbone.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const gm_tensor tensors[LAYERS] = {{"encoder.0.weight", GM_TENSOR_F32, 4, {cases[i].first, 1, 3, 3}, zeros},
+                                           {"encoder.4.weight", GM_TENSOR_F32, 4, {cases[i].second, 3, 3, 3}, zeros},
+                                           {"encoder.8.weight", GM_TENSOR_F32, 4, {cases[i].third, 6, 3, 3}, zeros}};
+        gm_error error = {GM_OK, ""};
+        gm_tensor_file *file;
+        gm_model_options options;
+        ck_assert_int_eq(gm_safetensors_write(path, LAYERS, tensors, 0, NULL, &error), GM_OK);
+        ck_assert_int_eq(gm_tensor_file_open(path, &file, &error), GM_OK);
+        ck_assert_int_eq(gm_weights_find_arch(file, &options, &error), GM_OK);
+        ck_assert(options.arch == GM_ARCH_CONV && options.conv_width == cases[i].width);
+        gm_tensor_file_close(file);
+    }
+    free(zeros);
 }
 END_TEST
 
@@ -550,6 +579,7 @@ int main(void)
     tcase_add_test(tests, a_model_gets_what_another_one_had);
     tcase_add_test(tests, a_backbone_says_what_it_is);
     tcase_add_test(tests, metadata_that_are_wrong_are_refused);
+    tcase_add_test(tests, the_first_layer_of_conv_does_not_decide_alone);
     tcase_add_test(tests, columns_that_are_wrong_are_refused);
     tcase_add_test(tests, all_real_types_become_float32);
     tcase_add_test(tests, weights_that_are_not_finite_are_refused);

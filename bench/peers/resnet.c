@@ -80,8 +80,10 @@ static void prepare(resnet *r, const char *request)
     r->outputs = gm_model_output_size(r->model);
     const int64_t widest = r->features > r->outputs ? r->features : r->outputs;
     r->x = bench_floats(batch * gm_model_input_size(r->model), 1);
-    r->result = bench_floats(batch * widest, 2);
-    r->gradient = bench_floats(batch * widest, 3);
+    r->result = calloc((size_t)(batch * widest), sizeof *r->result);
+    r->gradient = calloc((size_t)(batch * widest), sizeof *r->gradient);
+    if (!r->result || !r->gradient)
+        server_fail("no memory for: %s", request);
 }
 
 /* Of the features, or of all gradients. */

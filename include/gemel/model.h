@@ -17,8 +17,8 @@ typedef enum gm_arch {
                       * ReLU between its layers, nothing behind the last, as Facebook's */
     GM_ARCH_AXON,    /* encoder 2 x (dense, ReLU, layer norm); projector dense, ReLU, layer norm, dense, ReLU, dense */
     /* Encoders of images; their projector is that of GM_ARCH_MLP. */
-    GM_ARCH_CONV,     /* 3 x (3x3 convolution to 32, 64, 128 channels, batch norm, ReLU; max pooling between them), then
-                       * averages of a 2x2 grid in the order channel, cell: 512 features */
+    GM_ARCH_CONV,     /* 3 x (3x3 convolution to w, 2 w, 4 w channels, batch norm, ReLU; max pooling between them), then
+                       * averages of a 2x2 grid in the order channel, cell: 16 w features; w is conv_width */
     GM_ARCH_RESNET18, /* torchvision's, without fc */
     GM_ARCH_RESNET34,
     GM_ARCH_RESNET50, /* stride in the 3x3 convolution */
@@ -44,6 +44,7 @@ GM_API gm_status gm_stem_from_name(const char *name, gm_stem *stem);
 
 GM_API int64_t gm_default_hidden_size(void);    /* 512 */
 GM_API int64_t gm_default_projection_dim(void); /* 256 */
+GM_API int64_t gm_default_conv_width(void);     /* 32 */
 GM_API float gm_default_lambda(void);           /* 0.005 */
 
 typedef struct gm_model_options {
@@ -68,6 +69,7 @@ typedef struct gm_model_options {
     bool accumulation;               /* plan memory for gm_model_accumulate_f32() */
     bool recomputation; /* of images: the largest outputs of cheap convolutions are forgotten, too, and computed a
                          * second time when they are read again; the same bits, less memory */
+    int64_t conv_width; /* of GM_ARCH_CONV; 0: gm_default_conv_width() */
 } gm_model_options;
 
 static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int64_t batch)
@@ -91,7 +93,8 @@ static inline gm_model_options gm_model_default_options(int64_t encoder_dim, int
                                 false,
                                 false,
                                 false,
-                                false};
+                                false,
+                                0};
     return options;
 }
 

@@ -152,10 +152,19 @@ static gm_status inspect_weights(const char *path, FILE *out, gm_error *error)
 
 static void print_settings(const gm_train_config *config, FILE *out)
 {
-    static const char *const shown[] = {
-        "data",           "image-size", "arch",      "hidden-size",           "projector",
-        "projection-dim", "lambd",      "optimizer", "learning-rate-weights", "learning-rate-biases",
-        "batch-size",     "seed"};
+    static const char *const shown[] = {"data",
+                                        "image-size",
+                                        "arch",
+                                        "hidden-size",
+                                        "conv-width",
+                                        "projector",
+                                        "projection-dim",
+                                        "lambd",
+                                        "optimizer",
+                                        "learning-rate-weights",
+                                        "learning-rate-biases",
+                                        "batch-size",
+                                        "seed"};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         const int32_t field = gm_config_find(shown[i]);
         char text[GM_CONFIG_PATH];

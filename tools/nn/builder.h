@@ -36,7 +36,7 @@ void gm_build_max_pool(gm_builder *builder, int64_t kernel, int64_t stride, int6
 void gm_build_average_pool(gm_builder *builder, int64_t grid);
 
 /* The encoders of images, in map_encoders.c: what they add from the network's input to the features. */
-void gm_build_conv_encoder(gm_builder *builder);
+void gm_build_conv_encoder(gm_builder *builder, int64_t width);
 void gm_build_resnet(gm_builder *builder, gm_arch arch, bool small_stem);
 
 #endif

@@ -106,17 +106,16 @@ void gm_build_resnet(gm_builder *b, gm_arch arch, bool small_stem)
     gm_build_average_pool(b, 1);
 }
 
-/* A Sequential of convolution, batch norm, ReLU and, but for the last, MaxPool2d(2); then AdaptiveAvgPool2d(2) and
- * Flatten. */
-void gm_build_conv_encoder(gm_builder *b)
+/* A Sequential of convolution to twice the channels of the one before, batch norm, ReLU and, but for the last,
+ * MaxPool2d(2); then AdaptiveAvgPool2d(2) and Flatten. */
+void gm_build_conv_encoder(gm_builder *b, int64_t width)
 {
-    static const int64_t widths[] = {32, 64, 128};
-    enum { LAYERS = sizeof widths / sizeof *widths, MODULES_A_LAYER = 4, CELLS = 2 };
+    enum { LAYERS = 3, MODULES_A_LAYER = 4, CELLS = 2 };
     for (int i = 0; i < LAYERS; i++) {
         char module[2][16];
         for (int j = 0; j < 2; j++)
             snprintf(module[j], sizeof module[j], "%d", MODULES_A_LAYER * i + j);
-        conv(b, "encoder", module[0], widths[i], 3, 1);
+        conv(b, "encoder", module[0], width << i, 3, 1);
         norm(b, GM_LAYER_BATCHNORM_LINE, "encoder", module[1], true);
         if (i < LAYERS - 1)
             gm_build_max_pool(b, 2, 2, 0);

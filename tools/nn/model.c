@@ -55,6 +55,11 @@ int64_t gm_default_projection_dim(void)
     return 256;
 }
 
+int64_t gm_default_conv_width(void)
+{
+    return 32;
+}
+
 float gm_default_lambda(void)
 {
     return 0.005f;
@@ -70,6 +75,9 @@ enum { DEFAULT_PROJECTOR_LAYERS = 3, DEFAULT_VIEWS = 2 };
 /* With these limits no product of two sizes overflows, nor one of an image's three; the sizes of whole matrices are
  * checked where memory is laid out. */
 enum { MOST_PROJECTOR_LAYERS = 64, MOST_VIEWS = 1 << 16, MOST_WIDTH = INT32_MAX, MOST_PIXELS = 1 << 16 };
+
+/* Features of GM_ARCH_CONV for each channel of its first layer. */
+enum { CONV_FEATURES = 16 };
 
 /* Images up to this height and width get the small stem unless the caller chooses. */
 enum { MOST_SMALL_IMAGE = 64 };
@@ -95,6 +103,7 @@ static gm_status resolve(const gm_model_options *options, gm_model_options *reso
     *resolved = *options;
     resolved->hidden_size = options->hidden_size ? options->hidden_size : gm_default_hidden_size();
     resolved->projection_dim = options->projection_dim ? options->projection_dim : gm_default_projection_dim();
+    resolved->conv_width = options->conv_width ? options->conv_width : gm_default_conv_width();
     resolved->views = options->views ? options->views : DEFAULT_VIEWS;
     resolve_input(resolved);
     if (!options->projector) {
@@ -127,6 +136,7 @@ static gm_status check(const gm_model_options *resolved)
     if (!positive(resolved->height, MOST_PIXELS, &overflow) || !positive(resolved->width, MOST_PIXELS, &overflow) ||
         !positive(resolved->channels, MOST_WIDTH, &overflow) ||
         !positive(resolved->hidden_size, MOST_WIDTH, &overflow) ||
+        !positive(resolved->conv_width, MOST_WIDTH / CONV_FEATURES, &overflow) ||
         !positive(resolved->projection_dim, MOST_WIDTH, &overflow) || !positive(resolved->batch, MOST_WIDTH, &overflow))
         return GM_INVALID_ARGUMENT;
     for (int32_t i = 0; i < resolved->projector_layers; i++)

@@ -80,7 +80,7 @@ static void build_encoder(gm_builder *builder, const gm_model_options *options)
     struct sequence s = {builder, "encoder", 0};
     switch (options->arch) {
     case GM_ARCH_CONV:
-        gm_build_conv_encoder(builder);
+        gm_build_conv_encoder(builder, options->conv_width);
         break;
     case GM_ARCH_RESNET18:
     case GM_ARCH_RESNET34:

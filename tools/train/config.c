@@ -59,6 +59,8 @@ static const gm_field fields[] = {
      "Architecture: mlp or axon; of images also conv, resnet18, resnet34 or resnet50"},
     {"hidden-size", GM_FIELD_INTEGER, FIELD(hidden_size), 1, 1 << 20, 0, "arch", "N",
      "Width of the encoder (mlp, axon)"},
+    {"conv-width", GM_FIELD_INTEGER, FIELD(conv_width), 1, 1 << 16, 0, 0, "N",
+     "Channels of the first layer of conv; the others have twice and four times as many (32)"},
     {"projection-dim", GM_FIELD_INTEGER, FIELD(projection_dim), 1, 1 << 20, 0, "arch", "N", "Width of the embedding"},
     {"projector", GM_FIELD_WIDTHS, FIELD(projector), 1, 1 << 20, 0, "projection-dim", "A-B-C",
      "Widths of the projector's layers (not axon)"},

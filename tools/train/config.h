@@ -29,7 +29,7 @@ typedef struct gm_train_config {
     int64_t image_size, skip_bad_images; /* 0: as the data; 0 or 1 */
 
     int64_t arch; /* gm_arch */
-    int64_t hidden_size, projection_dim;
+    int64_t hidden_size, conv_width, projection_dim;
     gm_widths projector;
     int64_t stem;                               /* gm_stem */
     int64_t zero_init_residual, projector_bias; /* 0 or 1 */

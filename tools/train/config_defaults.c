@@ -194,6 +194,7 @@ gm_status gm_config_resolve(gm_train_config *config, const gm_dataset *dataset, 
         return gm_error_set(error, GM_BAD_USAGE, "arch %s: takes images, and %s holds vectors; choose arch mlp or axon",
                             gm_arch_name((gm_arch)config->arch), config->data);
     integer_default(config, "hidden-size", &config->hidden_size, defaults->hidden_size);
+    integer_default(config, "conv-width", &config->conv_width, gm_default_conv_width());
     gm_status status = resolve_projector(config, defaults->projection_dim, error);
     if (status != GM_OK)
         return status;

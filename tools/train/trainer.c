@@ -70,6 +70,7 @@ static void set_options(gm_trainer *t)
     t->model_options = gm_model_default_options(t->dim, config->micro_batch);
     t->model_options.arch = (gm_arch)config->arch;
     t->model_options.hidden_size = config->hidden_size;
+    t->model_options.conv_width = config->conv_width;
     t->model_options.projection_dim = config->projection_dim;
     if (gm_arch_takes_images(t->model_options.arch)) {
         t->model_options.height = t->dataset->height;

@@ -35,23 +35,33 @@ static bool find_resnet(const gm_tensor_file *file, gm_model_options *options)
     return true;
 }
 
-/* By the first layer of a Sequential. What the second dense layer has is checked here, too, so that no file asks for a
- * model much larger than itself. */
+static bool has_shape(const gm_tensor_file *file, const char *bare_name, int32_t dimensions, int64_t rows, int64_t cols)
+{
+    gm_tensor tensor;
+    return find(file, bare_name, &tensor) && tensor.dimensions == dimensions && tensor.shape[0] == rows &&
+           tensor.shape[1] == cols;
+}
+
+/* By the first layer of a Sequential. What the later ones have is checked here, too, so that no file asks for a model
+ * much larger than itself; where those of conv disagree, the usual width, so that reading them names a wrong one. */
 static bool find_sequential(const gm_tensor_file *file, gm_model_options *options)
 {
-    gm_tensor first, second;
+    gm_tensor first;
     if (!find(file, "0.weight", &first))
         return false;
+    const int64_t width = first.shape[0];
     if (first.dimensions == 4) {
         options->arch = GM_ARCH_CONV;
         options->channels = first.shape[1];
+        const bool agree =
+            has_shape(file, "4.weight", 4, 2 * width, width) && has_shape(file, "8.weight", 4, 4 * width, 2 * width);
+        options->conv_width = agree ? width : gm_default_conv_width();
         return true;
     }
     options->arch = has(file, "0.bias") ? GM_ARCH_AXON : GM_ARCH_MLP;
-    options->hidden_size = first.shape[0];
+    options->hidden_size = width;
     options->encoder_dim = first.shape[1];
-    return first.dimensions == 2 && find(file, "3.weight", &second) && second.dimensions == 2 &&
-           second.shape[0] == first.shape[0] && second.shape[1] == first.shape[0];
+    return first.dimensions == 2 && has_shape(file, "3.weight", 2, width, width);
 }
 
 gm_status gm_weights_find_arch(const gm_tensor_file *file, gm_model_options *options, gm_error *error)

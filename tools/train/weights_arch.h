@@ -6,8 +6,8 @@
 
 #include "formats/tensor_file.h"
 
-/* Sets arch, encoder_dim, hidden_size, channels and stem, as far as they matter to the architecture; the size of images
- * is not in their weights. Errors: GM_BAD_DATA where it is none of gm_arch. */
+/* Sets arch, encoder_dim, hidden_size, channels, conv_width and stem, as far as they matter to the architecture; the
+ * size of images is not in their weights. Errors: GM_BAD_DATA where it is none of gm_arch. */
 gm_status gm_weights_find_arch(const gm_tensor_file *file, gm_model_options *options, gm_error *error);
 
 #endif
