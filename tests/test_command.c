@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +16,7 @@
 #include "support/files.h"
 #include "support/support.h"
 
-enum { ROWS = 96, DIM = 24, MOST_ARGUMENTS = 24, OUTPUT = 16384 };
+enum { ROWS = 96, DIM = 24, OUTPUT = 16384 };
 
 static void put_npy(const char *path, const char *type, const char *shape, const void *data, size_t size)
 {
@@ -81,40 +80,9 @@ static void enter(void)
     test_write("far.json", "{\"data\": \"good.npy\", \"batch_size\": 4096}", 40);
 }
 
-/* Starts gemel with words separated by single spaces; standard output and error go to `output.txt`. */
-static pid_t start(const char *words, rlim_t most_bytes, const char *standard_output)
-{
-    char copy[1024], *arguments[MOST_ARGUMENTS + 1] = {NULL}, *rest;
-    ck_assert_ptr_nonnull(getenv("GEMEL_COMMAND"));
-    snprintf(copy, sizeof copy, "%s %s", getenv("GEMEL_COMMAND"), words);
-    int count = 0;
-    for (char *word = strtok_r(copy, " ", &rest); word && count < MOST_ARGUMENTS; word = strtok_r(NULL, " ", &rest))
-        arguments[count++] = word;
-    const pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0)
-        return child;
-    const struct rlimit limit = {most_bytes, most_bytes};
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
-    const int file = open("output.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    dup2(standard_output ? open(standard_output, O_WRONLY) : file, STDOUT_FILENO);
-    dup2(file, STDERR_FILENO);
-    execvp(arguments[0], arguments);
-    _exit(99);
-}
-
-static int finish(pid_t child, char output[OUTPUT])
-{
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    test_read("output.txt", output, OUTPUT);
-    return command_exit_code(status);
-}
-
 static int gemel(const char *words, char output[OUTPUT])
 {
-    return finish(start(words, RLIM_INFINITY, NULL), output);
+    return command_wait(command_spawn(words, NULL, NULL), output, OUTPUT);
 }
 
 static const struct {
@@ -431,19 +399,33 @@ static bool wait_for(const char *path)
 }
 
 /* A file that may not grow is what a full disk looks like from here. */
+static void fill_disk(const void *most_bytes)
+{
+    const rlim_t most = *(const rlim_t *)most_bytes;
+    const struct rlimit limit = {most, most};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void print_to(const void *path)
+{
+    dup2(open(path, O_WRONLY), STDOUT_FILENO);
+}
+
 START_TEST(a_full_disk_is_reported)
 {
+    const rlim_t most_bytes = 8192;
     char output[OUTPUT];
     enter();
-    const pid_t child = start("train good.npy " SMALL " --checkpoint-dir=run", 8192, NULL);
-    ck_assert_int_eq(finish(child, output), 1);
+    const pid_t child = command_spawn("train good.npy " SMALL " --checkpoint-dir=run", fill_disk, &most_bytes);
+    ck_assert_int_eq(command_wait(child, output, OUTPUT), 1);
     ck_assert_ptr_nonnull(strstr(output, "run/checkpoint.safetensors"));
     DIR *folder = opendir("run");
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
         ck_assert_msg(!ends_with(entry->d_name, ".safetensors") && !ends_with(entry->d_name, ".tmp"), "%s",
                       entry->d_name);
     closedir(folder);
-    ck_assert_int_eq(finish(start("info", RLIM_INFINITY, "/dev/full"), output), 1);
+    ck_assert_int_eq(command_wait(command_spawn("info", print_to, "/dev/full"), output, OUTPUT), 1);
     ck_assert_ptr_nonnull(strstr(output, "standard output"));
     command_leave();
 }
@@ -452,13 +434,14 @@ END_TEST
 START_TEST(a_disk_that_fills_up_keeps_the_last_checkpoint)
 {
     const struct rlimit limit = {8192, 8192};
+    const rlim_t not_yet = RLIM_INFINITY;
     char output[OUTPUT];
     enter();
     const pid_t child =
-        start("train good.npy " SMALL " --epochs=8000000 --quiet --checkpoint-dir=run", RLIM_INFINITY, NULL);
+        command_spawn("train good.npy " SMALL " --epochs=8000000 --quiet --checkpoint-dir=run", fill_disk, &not_yet);
     ck_assert(wait_for("run/backbone.safetensors"));
     ck_assert_int_eq(prlimit(child, RLIMIT_FSIZE, &limit, NULL), 0);
-    ck_assert_int_eq(finish(child, output), 1);
+    ck_assert_int_eq(command_wait(child, output, OUTPUT), 1);
     ck_assert_ptr_nonnull(strstr(output, "gemel train: run/"));
     gm_error error = {GM_OK, ""};
     gm_safetensors *file;
@@ -475,12 +458,11 @@ START_TEST(signals_save_and_stop)
     } cases[] = {{SIGINT, 130}, {SIGTERM, 143}};
     char output[OUTPUT];
     enter();
-    const pid_t child =
-        start("train good.npy " SMALL " --epochs=8000000 --save-every=1000000 --quiet --checkpoint-dir=run",
-              RLIM_INFINITY, NULL);
+    const pid_t child = command_spawn(
+        "train good.npy " SMALL " --epochs=8000000 --save-every=1000000 --quiet --checkpoint-dir=run", NULL, NULL);
     ck_assert(wait_for("run/checkpoint.safetensors"));
     ck_assert_int_eq(kill(child, cases[_i].number), 0);
-    ck_assert_int_eq(finish(child, output), cases[_i].code);
+    ck_assert_int_eq(command_wait(child, output, OUTPUT), cases[_i].code);
     ck_assert_ptr_nonnull(strstr(output, "everything up to there is saved in run"));
     ck_assert_int_eq(access("run/backbone.safetensors", F_OK), 0);
     command_leave();

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "formats/npy.h"
-#include "formats/png.h"
 #include "support/command.h"
 #include "support/files.h"
+#include "support/photo.h"
 #include "support/support.h"
 
 enum { CLASSES = 2, ROWS = 12 /* of a class */, CIFAR_RECORD = 1 + 3 * 32 * 32 };
@@ -19,18 +19,7 @@ enum { CLASSES = 2, ROWS = 12 /* of a class */, CIFAR_RECORD = 1 + 3 * 32 * 32 }
 /* Noise around the colour of a class. */
 static void put_image(const char *path, int label, int number)
 {
-    test_random random = test_random_create((uint64_t)(100 * label + number + 1));
-    gm_picture picture;
-    gm_error error;
-    uint8_t *bytes;
-    size_t size;
-    ck_assert_int_eq(gm_picture_create(40 + number, 50 - number, 3, &picture, &error), GM_OK);
-    for (int i = 0; i < 3 * picture.width * picture.height; i++)
-        picture.pixels[i] = (uint8_t)(60 * (i % 3 == label) + 150 * test_random_uniform(&random));
-    ck_assert_int_eq(gm_png_encode(&picture, &bytes, &size, &error), GM_OK);
-    test_write(path, bytes, size);
-    free(bytes);
-    gm_picture_free(&picture);
+    test_write_photo(path, 50 - number, 40 + number, (uint64_t)(100 * label + number + 1), label, 60);
 }
 
 static void put_photos(const char *folder)

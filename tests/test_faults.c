@@ -3,7 +3,6 @@
  * GEMEL_COMMAND names the program, GEMEL_FAULTS the library; GEMEL_FAULTS_PART=I/N tries every N-th call from the I-th
  * on, so that 1/1 is all of them, instead of about as many as FEW_FAULTS of each kind. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 #include "support/files.h"
 #include "support/support.h"
 
-enum { ROWS = 24, DIM = 8, OUTPUT = 8192, MOST_WORDS = 32, FEW_FAULTS = 40 };
+enum { ROWS = 24, DIM = 8, OUTPUT = 8192, FEW_FAULTS = 40 };
 
 #define RUN                                                                                                            \
     "train data.npy --checkpoint-dir=run --quiet --threads=1 --batch-size=8 --hidden-size=4 --projection-dim=4 "       \
@@ -35,34 +34,21 @@ static void set(const char *variable, const char *value)
         unsetenv(variable);
 }
 
-/* Starts gemel with words separated by single spaces and, unless it is NULL, a fault. */
-static pid_t start(const char *words, const char *fault)
+static void cause(const void *fault)
 {
-    char copy[1024], *arguments[MOST_WORDS + 1] = {NULL}, *rest;
-    snprintf(copy, sizeof copy, "%s %s", getenv("GEMEL_COMMAND"), words);
-    int count = 0;
-    for (char *word = strtok_r(copy, " ", &rest); word && count < MOST_WORDS; word = strtok_r(NULL, " ", &rest))
-        arguments[count++] = word;
-    remove("reached");
-    const pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0)
-        return child;
-    const int file = open("output.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    dup2(file, STDOUT_FILENO);
-    dup2(file, STDERR_FILENO);
     set("GEMEL_FAULT", fault);
     set("LD_PRELOAD", fault ? getenv("GEMEL_FAULTS") : NULL);
-    execv(arguments[0], arguments);
-    _exit(99);
+}
+
+static pid_t start(const char *words, const char *fault)
+{
+    remove("reached");
+    return command_spawn(words, cause, fault);
 }
 
 static int finish(pid_t child)
 {
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    test_read("output.txt", output, sizeof output);
-    return command_exit_code(status);
+    return command_wait(child, output, sizeof output);
 }
 
 static void shell(const char *command)

@@ -1,6 +1,7 @@
 #include "support/command.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -37,7 +38,8 @@ FILE *command_start(const char *words, const char *standard_error)
     return pipe;
 }
 
-int command_exit_code(int status)
+/* As a shell counts. */
+static int exit_code(int status)
 {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -45,7 +47,7 @@ int command_exit_code(int status)
 static int finish(FILE *pipe)
 {
     command_output[fread(command_output, 1, sizeof command_output - 1, pipe)] = '\0';
-    return command_exit_code(pclose(pipe));
+    return exit_code(pclose(pipe));
 }
 
 int command_run(const char *words, const char *standard_error)
@@ -64,4 +66,34 @@ void command_finish(FILE *pipe, const char *words, int code, const char *pattern
 void command_expect(const char *words, int code, const char *pattern)
 {
     command_finish(command_start(words, "&1"), words, code, pattern);
+}
+
+pid_t command_spawn(const char *words, void (*prepare)(const void *arg), const void *arg)
+{
+    enum { MOST_WORDS = 48 };
+    char copy[1024], *arguments[MOST_WORDS + 1] = {NULL}, *rest;
+    ck_assert_ptr_nonnull(getenv("GEMEL_COMMAND"));
+    snprintf(copy, sizeof copy, "%s %s", getenv("GEMEL_COMMAND"), words);
+    int count = 0;
+    for (char *word = strtok_r(copy, " ", &rest); word && count < MOST_WORDS; word = strtok_r(NULL, " ", &rest))
+        arguments[count++] = word;
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child > 0)
+        return child;
+    const int file = open("output.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    dup2(file, STDOUT_FILENO);
+    dup2(file, STDERR_FILENO);
+    if (prepare)
+        prepare(arg);
+    execvp(arguments[0], arguments);
+    _exit(99);
+}
+
+int command_wait(pid_t child, char *output, size_t size)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    test_read("output.txt", output, size);
+    return exit_code(status);
 }

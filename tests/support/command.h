@@ -3,7 +3,9 @@
 #ifndef GEMEL_TEST_COMMAND_H
 #define GEMEL_TEST_COMMAND_H
 
+#include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 enum { COMMAND_OUTPUT = 1 << 15 };
 
@@ -13,9 +15,6 @@ extern char command_output[COMMAND_OUTPUT];
 /* A new folder for temporary files becomes the current one; leaving removes it with everything in it. */
 void command_enter(void);
 void command_leave(void);
-
-/* The exit code that waitpid() and pclose() tell, as a shell counts: 128 and the signal's number where one ended it. */
-int command_exit_code(int status);
 
 /* Runs gemel with these words of a shell and returns the exit code. Standard error goes to a file or, with "&1", to
  * standard output. */
@@ -27,5 +26,12 @@ void command_expect(const char *words, int code, const char *pattern);
 /* The same in two steps. */
 FILE *command_start(const char *words, const char *standard_error);
 void command_finish(FILE *pipe, const char *words, int code, const char *pattern);
+
+/* Starts gemel itself, not by way of a shell, with words separated by single spaces. What it prints goes to output.txt;
+ * `prepare`, unless it is NULL, runs before it in its process. */
+pid_t command_spawn(const char *words, void (*prepare)(const void *arg), const void *arg);
+
+/* Waits for its end, reads what it printed, and returns the exit code. */
+int command_wait(pid_t child, char *output, size_t size);
 
 #endif
