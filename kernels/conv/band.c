@@ -31,28 +31,33 @@ void gm_conv_copy_row(const struct gm_conv_reader *reader, int64_t image, int64_
     reader->kernels->copy(&copy);
 }
 
-/* A row of images between zeros first, then kernel_width pixels of it for each output. */
+int64_t gm_conv_line_floats(const struct gm_conv_window *w, const struct gm_gemm_kernels *gemm, int64_t cols)
+{
+    const int64_t floats = ((cols - 1) * w->stride + w->kernel_width) * w->channels;
+    return gm_round_up(floats + gemm->slack, GM_CACHE_LINE / (int64_t)sizeof(float));
+}
+
+/* Rows of images between zeros first, then kernel_width pixels of each for every output. */
 void gm_conv_copy_patches(const struct gm_conv_reader *reader, int64_t image, int64_t row, int64_t col, int64_t cols,
-                          float *line, float *out)
+                          float *lines, int64_t ldlines, float *out)
 {
     const struct gm_conv_window *w = reader->window;
-    const int64_t piece = w->kernel_width * w->channels, patch = gm_conv_window_depth(w);
     const struct gm_conv_span span = {col * w->stride - w->left, (cols - 1) * w->stride + w->kernel_width, 1};
     for (int64_t i = 0; i < w->kernel_height; i++) {
         const int64_t h = row * w->stride - w->top + i;
-        const bool inside = 0 <= h && h < w->height;
-        if (inside)
-            gm_conv_copy_row(reader, image, h, &span, line, w->channels);
+        if (0 <= h && h < w->height)
+            gm_conv_copy_row(reader, image, h, &span, lines + i * ldlines, w->channels);
         else
-            memset(line, 0, (size_t)(span.pixels * w->channels) * sizeof *line);
-        const struct gm_conv_copy copy = {
-            .pixels = cols,
-            .cols = piece,
-            .x = line,
-            .ldx = w->stride * w->channels,
-            .out = out + i * piece,
-            .ldout = patch,
-        };
-        reader->kernels->copy(&copy);
+            memset(lines + i * ldlines, 0, (size_t)(span.pixels * w->channels) * sizeof *lines);
     }
+    const struct gm_conv_patches patches = {
+        .patches = cols,
+        .rows = w->kernel_height,
+        .cols = w->kernel_width * w->channels,
+        .lines = lines,
+        .ldlines = ldlines,
+        .step = w->stride * w->channels,
+        .out = out,
+    };
+    reader->kernels->copy_patches(&patches);
 }

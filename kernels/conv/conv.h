@@ -19,11 +19,22 @@ struct gm_conv_copy {
     bool padded; /* whole vectors are written, with 0 beyond the columns */
 };
 
+/* Patches, one after the other: `cols` floats of each of `rows` lines, from `step` floats further on in the next. Whole
+ * vectors move: reading goes beyond a line, and writing beyond the last patch, by less than a vector. */
+struct gm_conv_patches {
+    int64_t patches, rows, cols;
+    const float *lines;
+    int64_t ldlines, step;
+    float *out;
+};
+
 struct gm_conv_kernels {
     const char *name;
 
     /* out = f(scale x + shift) pixel by pixel, f being max(0, .) with relu. Single-threaded; touches nothing else. */
     void (*copy)(const struct gm_conv_copy *copy);
+
+    void (*copy_patches)(const struct gm_conv_patches *patches);
 
     const struct gm_winograd_kernels *winograd; /* conv/winograd.h */
 };

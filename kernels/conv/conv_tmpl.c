@@ -62,4 +62,18 @@ static void copy(const struct gm_conv_copy *c)
         copy_pixels(c, false);
 }
 
-const struct gm_conv_kernels GM_ENTRY(gm_conv_f32) = {GM_ISA_TEXT " copy", copy, &winograd_kernels};
+/* What a whole vector writes too much, the next one overwrites; a masked store costs AVX2 a dozen cycles, and there
+ * would be one for each kernel row of each pixel. */
+static void copy_patches(const struct gm_conv_patches *patches)
+{
+    const struct gm_conv_patches p = *patches;
+    float *out = p.out;
+    for (int64_t i = 0; i < p.patches; i++) {
+        const float *x = p.lines + i * p.step;
+        for (int64_t r = 0; r < p.rows; r++, x += p.ldlines, out += p.cols)
+            for (int64_t j = 0; j < p.cols; j += VEC_LANES)
+                vec_store(out + j, vec_load(x + j));
+    }
+}
+
+const struct gm_conv_kernels GM_ENTRY(gm_conv_f32) = {GM_ISA_TEXT " copy", copy, copy_patches, &winograd_kernels};

@@ -75,15 +75,11 @@ void gm_conv_copy_row(const struct gm_conv_reader *reader, int64_t image, int64_
                       float *out, int64_t pixel);
 
 /* The patches of outputs (row, col) to (row, col + cols - 1), one after the other, taps in the order of i, j and
- * channel. line: gm_conv_line_floats(). */
+ * channel; less than the products' slack is written behind them. lines: kernel_height of them, ldlines apart, which is
+ * gm_conv_line_floats() of at least so many outputs. */
 void gm_conv_copy_patches(const struct gm_conv_reader *reader, int64_t image, int64_t row, int64_t col, int64_t cols,
-                          float *line, float *out);
-
-static inline int64_t gm_conv_line_floats(const struct gm_conv_window *w, int64_t cols)
-{
-    return gm_round_up(((cols - 1) * w->stride + w->kernel_width) * w->channels,
-                       GM_CACHE_LINE / (int64_t)sizeof(float));
-}
+                          float *lines, int64_t ldlines, float *out);
+int64_t gm_conv_line_floats(const struct gm_conv_window *w, const struct gm_gemm_kernels *gemm, int64_t cols);
 
 /* The windows of a pass: one, or stride^2 for the data gradient. */
 int64_t gm_conv_windows(const gm_conv_plan *plan, gm_conv_pass pass);

@@ -15,7 +15,7 @@ struct job {
     int64_t rows, cols;     /* of a unit, at most: outputs of one image */
     struct gm_conv_cut cut; /* into units */
     int64_t units, parts;
-    int64_t patch_floats, line_floats, panel_floats;
+    int64_t patch_floats, ldlines, panel_floats;
     float *scratch; /* for each thread these floats */
     float *sums;    /* [parts, patch, w.cols] */
 };
@@ -43,8 +43,10 @@ static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *
     };
     job.units = w->batch * job.cut.row_parts * job.cut.col_parts;
     job.parts = gm_min_i64(PARTS, job.units);
-    job.patch_floats = gm_round_up(job.rows * job.cols * job.patch + plan->gemm->mr, line);
-    job.line_floats = gm_conv_line_floats(w, job.cols);
+    /* A tile reads whole rows of A; copying writes whole vectors. */
+    const int64_t beyond = gm_max_i64(plan->gemm->mr, plan->gemm->slack);
+    job.patch_floats = gm_round_up(job.rows * job.cols * job.patch + beyond, line);
+    job.ldlines = gm_conv_line_floats(w, plan->gemm, job.cols);
     job.panel_floats =
         gm_max_i64(plan->gemm->nr * depth + plan->gemm->slack, gm_round_up(plan->gemm->least_panel, line));
     return job;
@@ -52,7 +54,7 @@ static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *
 
 static int64_t scratch_floats(const struct job *job)
 {
-    return gm_round_up(job->patch_floats + job->line_floats + job->panel_floats,
+    return gm_round_up(job->patch_floats + job->w.kernel_height * job->ldlines + job->panel_floats,
                        GM_CACHE_LINE / (int64_t)sizeof(float));
 }
 
@@ -61,9 +63,10 @@ static void add_unit(const struct job *job, int64_t unit, float *scratch, bool f
     const struct gm_conv_window *w = &job->w;
     const struct gm_conv_piece u = gm_conv_piece_at(w, &job->cut, unit);
     const struct gm_conv_reader reader = {job->copy, w, &job->call->source, u.group};
-    float *const line = scratch + job->patch_floats, *const panel = line + job->line_floats;
+    float *const lines = scratch + job->patch_floats, *const panel = lines + w->kernel_height * job->ldlines;
     for (int64_t r = 0; r < u.rows; r++)
-        gm_conv_copy_patches(&reader, u.image, u.row + r, u.col, u.cols, line, scratch + r * u.cols * job->patch);
+        gm_conv_copy_patches(&reader, u.image, u.row + r, u.col, u.cols, lines, job->ldlines,
+                             scratch + r * u.cols * job->patch);
     const struct gm_gemm_source dy = {
         .data = job->call->dy + ((u.image * w->out_height + u.row) * w->out_width + u.col) * job->call->lddy,
         .ld = job->call->lddy,
