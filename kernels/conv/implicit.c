@@ -232,8 +232,9 @@ struct panel {
     struct view view;
     int64_t col, cols, depth;
     const float *b;
-    const float *bias; /* of its columns */
-    float *out;        /* of the chunk's first pixel and the panel's first column */
+    const float *bias;     /* of its columns */
+    const float *residual; /* like out, or NULL */
+    float *out;            /* of the chunk's first pixel and the panel's first column */
 };
 
 static int64_t out_row(const struct gm_conv_window *w, int64_t image, int64_t row, int64_t col)
@@ -241,9 +242,10 @@ static int64_t out_row(const struct gm_conv_window *w, int64_t image, int64_t ro
     return image * w->out_image + row * w->out_row + col * w->out_pixel;
 }
 
-/* rows of C at `c`, apart by ldc: adds k [before, before + depth) of the panel. first, last: of these rows' sums. */
+/* `rows` rows of C, `step` apart, the first of them row `at` behind the panel's: adds k [before, before + depth) of the
+ * panel. first, last: of these rows' sums; the first is added to the residual. */
 static void multiply(const struct panel *p, int64_t rows, const float *a, int64_t lda, int64_t before, int64_t depth,
-                     bool first, bool last, float *c, int64_t ldc)
+                     bool first, bool last, int64_t at, int64_t step)
 {
     const struct gm_conv_call *call = p->job->call;
     const struct gm_gemm_finish finish = {.bias = p->bias, .relu = call->relu};
@@ -256,8 +258,10 @@ static void multiply(const struct panel *p, int64_t rows, const float *a, int64_
         .b = p->b,
         .b_others = p->depth - depth,
         .b_before = before,
-        .c = c,
-        .ldc = ldc,
+        .c = p->out + at * call->ldout,
+        .ldc = step * call->ldout,
+        .old = first && p->residual ? p->residual + at * call->ldresidual : NULL,
+        .ldold = step * call->ldresidual,
         .alpha = 1.0f,
         .beta = first && !call->residual ? call->beta : 1.0f,
         .skip_from = INT64_MAX / 2,
@@ -278,14 +282,13 @@ static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_
         for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
             const struct taps taps =
                 taps_inside(p->chunk->piece.row + r, w->stride, w->top, w->kernel_height, w->height);
-            float *c = p->out + out_row(w, n, r, 0) * job->call->ldout;
+            const int64_t at = out_row(w, n, r, 0);
             if (taps.first <= i && i < taps.last)
                 multiply(p, p->chunk->piece.cols, v->origin + n * v->image + r * v->row + i * v->tap_row + begin,
                          v->col, i * row_depth + begin, end - begin, i == taps.first && part == 0,
-                         i == taps.last - 1 && part == parts - 1, c, w->out_pixel * job->call->ldout);
+                         i == taps.last - 1 && part == parts - 1, at, w->out_pixel);
             else if (taps.first >= taps.last && i == 0 && part == 0)
-                multiply(p, p->chunk->piece.cols, v->origin, v->col, 0, 0, true, true, c,
-                         w->out_pixel * job->call->ldout);
+                multiply(p, p->chunk->piece.cols, v->origin, v->col, 0, 0, true, true, at, w->out_pixel);
         }
     }
 }
@@ -296,7 +299,7 @@ static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t
     const struct job *job = p->job;
     const struct gm_conv_window *w = &job->w;
     const int64_t begin = gm_gemm_share(w->channels, parts, part), end = gm_gemm_share(w->channels, parts, part + 1);
-    const int64_t before = (i * w->kernel_width + j) * w->channels + begin, ldc = w->out_image * job->call->ldout;
+    const int64_t before = (i * w->kernel_width + j) * w->channels + begin;
     const struct view *v = &p->view;
     for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
         const struct taps rows = taps_inside(p->chunk->piece.row + r, w->stride, w->top, w->kernel_height, w->height);
@@ -304,13 +307,13 @@ static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t
             const struct taps cols =
                 taps_inside(p->chunk->piece.col + q, w->stride, w->left, w->kernel_width, w->width);
             const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + j * v->pixel + begin;
-            float *c = p->out + out_row(w, 0, r, q) * job->call->ldout;
+            const int64_t at = out_row(w, 0, r, q);
             if (rows.first <= i && i < rows.last && cols.first <= j && j < cols.last)
                 multiply(p, p->chunk->piece.images, a, v->image, before, end - begin,
                          i == rows.first && j == cols.first && part == 0,
-                         i == rows.last - 1 && j == cols.last - 1 && part == parts - 1, c, ldc);
+                         i == rows.last - 1 && j == cols.last - 1 && part == parts - 1, at, w->out_image);
             else if ((rows.first >= rows.last || cols.first >= cols.last) && i == 0 && j == 0 && part == 0)
-                multiply(p, p->chunk->piece.images, v->origin, v->image, 0, 0, true, true, c, ldc);
+                multiply(p, p->chunk->piece.images, v->origin, v->image, 0, 0, true, true, at, w->out_image);
         }
     }
 }
@@ -323,8 +326,8 @@ static void multiply_panel(const struct panel *p)
     if (p->depth == 0) {
         for (int64_t n = 0; n < p->chunk->piece.images; n++)
             for (int64_t r = 0; r < p->chunk->piece.rows; r++)
-                multiply(p, p->chunk->piece.cols, p->view.origin, 1, 0, 0, true, true,
-                         p->out + out_row(w, n, r, 0) * job->call->ldout, w->out_pixel * job->call->ldout);
+                multiply(p, p->chunk->piece.cols, p->view.origin, 1, 0, 0, true, true, out_row(w, n, r, 0),
+                         w->out_pixel);
         return;
     }
     for (int64_t i = 0; i < w->kernel_height; i++) {
@@ -335,30 +338,6 @@ static void multiply_panel(const struct panel *p)
         for (int64_t j = 0; job->narrow && j < w->kernel_width; j++)
             for (int64_t part = 0; part < tap_parts; part++)
                 multiply_images(p, i, j, part, tap_parts);
-    }
-}
-
-/* The residual becomes what the products add to. */
-static void copy_residual(const struct panel *p)
-{
-    const struct job *job = p->job;
-    const struct gm_conv_call *call = job->call;
-    const int64_t first = out_row(&job->w, p->chunk->piece.image, p->chunk->piece.row, p->chunk->piece.col);
-    if (call->residual == call->out)
-        return;
-    for (int64_t n = 0; n < p->chunk->piece.images; n++) {
-        for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
-            const int64_t row = out_row(&job->w, n, r, 0);
-            const struct gm_conv_copy copy = {
-                .pixels = p->chunk->piece.cols,
-                .cols = p->cols,
-                .x = call->residual + (first + row) * call->ldresidual + p->col,
-                .ldx = call->ldresidual,
-                .out = p->out + row * call->ldout,
-                .ldout = call->ldout,
-            };
-            job->copy->copy(&copy);
-        }
     }
 }
 
@@ -384,13 +363,13 @@ static void run_chunk(void *arg, int64_t index, int worker)
         copy_band(job, &c.piece, band);
     *held = c.slot;
     struct panel p = {.job = job, .chunk = &c, .view = view_of(job, &c.piece, band), .depth = gm_conv_window_depth(w)};
+    const int64_t first = w->out_first + out_row(w, c.piece.image, c.piece.row, c.piece.col);
     for (p.col = c.first_col; p.col < c.last_col; p.col += job->gemm->nr) {
         p.cols = gm_min_i64(job->gemm->nr, c.last_col - p.col);
         p.b = call->packed + w->panels + p.col * p.depth;
         p.bias = call->bias ? call->bias + p.col : NULL;
-        p.out = call->out + (w->out_first + out_row(w, c.piece.image, c.piece.row, c.piece.col)) * call->ldout + p.col;
-        if (call->residual)
-            copy_residual(&p);
+        p.out = call->out + first * call->ldout + p.col;
+        p.residual = call->residual ? call->residual + first * call->ldresidual + p.col : NULL;
         multiply_panel(&p);
         if (job->mean)
             take_statistics(&p);

@@ -43,6 +43,8 @@ struct gm_gemm_block {
     float *panel; /* packed panel by panel into nr depth + slack floats */
     float *c;
     int64_t ldc;
+    const float *old; /* what beta multiplies, in place of C; NULL: C */
+    int64_t ldold;
     float alpha, beta;
     bool stream;                           /* C is large and new, beta 0 and k no longer than depth */
     int64_t skip_from;                     /* tiles all of whose columns are >= row + skip_from are left out */
@@ -69,7 +71,7 @@ struct gm_gemm_kernels {
     void (*pack_b)(const struct gm_gemm_source *b, int64_t col, int64_t cols, int64_t first, int64_t depth,
                    float *packed);
 
-    /* C = alpha A B + beta C for one block, then the loss or the finish. */
+    /* C = alpha A B + beta C for one block, then the loss or the finish. `old` is for packed operands alone. */
     void (*multiply)(const struct gm_gemm_block *block);
 
     /* C = alpha A B + beta C, finished unless NULL; no operand transposed, m and n positive, k <= depth: for operands

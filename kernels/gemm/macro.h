@@ -90,6 +90,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         .kept = x->panel,
         .ldkept = in_place && row_tiles > 1 ? vecs * VEC_LANES : 0,
         .ldc = x->ldc,
+        .ldold = x->old ? x->ldold : x->ldc,
         .cols = cols,
         .alpha = x->alpha,
         .beta = x->beta,
@@ -112,6 +113,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         tile.a = tile_rows(x, t, i);
         tile.next_a = tile_rows(x, t, clash ? i : i + rows);
         tile.c = x->c + i * x->ldc + j;
+        tile.old = x->old ? x->old + i * x->ldold + j : tile.c;
         tile_of[by_rows][in_place][rows][tile_vecs](&tile);
         if (in_place) {
             in_place = false;

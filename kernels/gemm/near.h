@@ -71,6 +71,7 @@ static void multiply_near(int64_t m, int64_t n, int64_t k, float alpha, const fl
     tile.lda = lda;
     tile.ldb = ldb;
     tile.ldc = ldc;
+    tile.ldold = ldc;
     tile.alpha = alpha;
     tile.stream = false;
     tile.beta = beta;
@@ -88,6 +89,7 @@ static void multiply_near(int64_t m, int64_t n, int64_t k, float alpha, const fl
         }
         for (int64_t t = 0, row = 0, rows; t < row_tiles; t++, row += rows) {
             rows = base + (t < longer);
+            tile.old = tile.c;
             if (tile.cols <= HALF_LANES && !finish)
                 half_of[rows](&tile);
             else

@@ -44,6 +44,8 @@ struct tile {
     int64_t ldkept;      /* from one k to the next; 0 if nobody wants them */
     float *c;
     int64_t ldc;
+    const float *old; /* what beta multiplies: C, or what takes its place */
+    int64_t ldold;
     int64_t cols; /* more than vecs - 1 vectors of them */
     float alpha, beta;
     bool stream;                         /* whole vectors of C go past the caches, beta being 0 */
@@ -62,12 +64,12 @@ static inline __attribute__((always_inline)) void finish_sums(int rows, int vecs
         const int64_t lanes = v < vecs - 1 ? VEC_LANES : t->cols - v * VEC_LANES;
         const vec scale = f->scale ? vec_load_n(f->scale + v * VEC_LANES, lanes) : vec_set(1.0f);
         const vec bias = f->bias ? vec_load_n(f->bias + v * VEC_LANES, lanes) : vec_zero();
-        const float *c = t->c + v * VEC_LANES;
+        const float *old = t->old + v * VEC_LANES;
         GM_UNROLL
         for (int i = 0; i < rows; i++) {
             vec x = vec_mul(alpha, sum[i][v]);
             if (!overwrite)
-                x = vec_fma(beta, vec_load_n(c + i * t->ldc, lanes), x);
+                x = vec_fma(beta, vec_load_n(old + i * t->ldold, lanes), x);
             sum[i][v] = vec_max(least, vec_fma(scale, x, bias));
         }
     }
@@ -81,15 +83,17 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
     const vec a = vec_set(alpha), beta = vec_set(t->beta);
     const int64_t last = t->cols - (vecs - 1) * VEC_LANES;
     float *c = t->c;
+    const float *old = t->old;
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         GM_UNROLL
         for (int v = 0; v < vecs; v++) {
             const bool whole = full || v < vecs - 1;
             float *p = c + v * VEC_LANES;
+            const float *q = old + v * VEC_LANES;
             vec x = vec_mul(a, sum[i][v]);
             if (!overwrite)
-                x = vec_fma(beta, whole ? vec_load(p) : vec_load_n(p, last), x);
+                x = vec_fma(beta, whole ? vec_load(q) : vec_load_n(q, last), x);
             if (whole && stream)
                 vec_stream(p, x);
             else if (whole)
@@ -98,6 +102,7 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
                 vec_store_n(p, x, last);
         }
         c += t->ldc;
+        old += t->ldold;
     }
 }
 
@@ -187,8 +192,8 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         if (far && !t->stream) {
-            __builtin_prefetch(t->c + i * t->ldc, 1, 2);
-            __builtin_prefetch(t->c + i * t->ldc + t->cols - 1, 1, 2);
+            __builtin_prefetch(t->old + i * t->ldold, 1, 2);
+            __builtin_prefetch(t->old + i * t->ldold + t->cols - 1, 1, 2);
         }
         GM_UNROLL
         for (int v = 0; v < vecs; v++)
