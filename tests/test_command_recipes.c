@@ -52,7 +52,7 @@ START_TEST(every_recipe_runs_dry)
         {"fashion-mnist-batch-128", "gray --batch-size=8", "model: conv, 64 -> 512 features -> 512", "steps: 4 epochs"},
         {"fashion-mnist-batch-32", "gray", "model: conv, 64 -> 512 features -> 512",
          "steps: 4 epochs x 2 = 8, batch 32"},
-        {"fashion-mnist-hour", "gray --batch-size=8", "model: conv, 64 -> 512 features -> 1024", "steps: 24 epochs"},
+        {"fashion-mnist-hour", "gray --batch-size=8", "model: conv, 64 -> 1536 features -> 1024", "steps: 6 epochs"},
         {"imagenet-fb", "cifar --batch-size=16 --projector=64", "model: resnet50, 3072 -> 2048 features -> 64",
          "steps: 1000 epochs"},
     };
