@@ -447,12 +447,20 @@ START_TEST(the_first_layer_of_conv_does_not_decide_alone)
 {
     enum { HUGE_WIDTH = 1 << 20, LAYERS = 3 };
     static const struct {
-        int64_t first, second, third, width;
-    } cases[] = {{3, 6, 12, 3}, {3, 6, 13, 32}, {3, 5, 12, 32}, {HUGE_WIDTH, 6, 12, 32}};
+        int64_t first, channels, second, third, width;
+    } cases[] = {{3, 1, 6, 12, 3},
+                 {3, 1, 6, 13, 32},
+                 {3, 1, 5, 12, 32},
+                 {HUGE_WIDTH, 1, 6, 12, 32},
+                 {INT64_MAX, 0, 6, 12, 32}}; /* without channels it has no numbers */
     float *zeros = calloc((size_t)HUGE_WIDTH * 9, sizeof *zeros);
     const char *path = test_path(&folder, "backbone.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const gm_tensor tensors[LAYERS] = {{"encoder.0.weight", GM_TENSOR_F32, 4, {cases[i].first, 1, 3, 3}, zeros},
+        const gm_tensor tensors[LAYERS] = {{"encoder.0.weight",
+                                            cases[i].channels ? GM_TENSOR_F32 : GM_TENSOR_U8,
+                                            4,
+                                            {cases[i].first, cases[i].channels, 3, 3},
+                                            zeros},
                                            {"encoder.4.weight", GM_TENSOR_F32, 4, {cases[i].second, 3, 3, 3}, zeros},
                                            {"encoder.8.weight", GM_TENSOR_F32, 4, {cases[i].third, 6, 3, 3}, zeros}};
         gm_error error = {GM_OK, ""};

@@ -53,8 +53,8 @@ static bool find_sequential(const gm_tensor_file *file, gm_model_options *option
     if (first.dimensions == 4) {
         options->arch = GM_ARCH_CONV;
         options->channels = first.shape[1];
-        const bool agree =
-            has_shape(file, "4.weight", 4, 2 * width, width) && has_shape(file, "8.weight", 4, 4 * width, 2 * width);
+        const bool agree = width <= INT32_MAX && has_shape(file, "4.weight", 4, 2 * width, width) &&
+                           has_shape(file, "8.weight", 4, 4 * width, 2 * width);
         options->conv_width = agree ? width : gm_default_conv_width();
         return true;
     }
