@@ -34,7 +34,7 @@ struct job {
 
     /* The band of a chunk: from one output to the next, and all of it. */
     int64_t row_step, col_step, pixel, span, band_rows, image, band_floats;
-    int64_t lines; /* of rows to make patches of: where they begin in it */
+    int64_t lines, ldlines; /* of rows to make patches of: where they begin in it, and how far they are apart */
 
     float *bands;           /* [threads, band_floats] */
     int64_t *held;          /* for each thread, HELD_APART apart: the slot whose band it holds, or -1 */
@@ -88,10 +88,10 @@ static void measure_band(struct job *job)
     job->image = job->span * job->band_rows * job->pixel;
     job->image += job->narrow && job->image % CLASH == 0 ? APART : 0;
     const int64_t slack = job->patches ? job->gemm->slack : 0;
+    job->ldlines = job->patches ? gm_conv_line_floats(&job->from, job->gemm, job->cols) : 0;
     job->band_floats = gm_round_up(job->image * job->images + slack, GM_CACHE_LINE / (int64_t)sizeof(float));
     job->lines = job->band_floats;
-    if (job->patches)
-        job->band_floats += job->from.kernel_height * gm_conv_line_floats(&job->from, job->gemm, job->cols);
+    job->band_floats += job->from.kernel_height * job->ldlines;
 }
 
 /* The most outputs of one direction whose inputs fit in `units`. */
@@ -181,11 +181,10 @@ static void copy_band(const struct job *job, const struct gm_conv_piece *c, floa
     const struct gm_conv_window *from = &job->from, *w = &job->w;
     const struct gm_conv_reader reader = {job->copy, from, &job->call->source, c->group};
     if (job->patches) {
-        const int64_t ldlines = gm_conv_line_floats(from, job->gemm, job->cols);
         for (int64_t i = 0; i < c->images; i++)
             for (int64_t r = 0; r < c->rows; r++)
-                gm_conv_copy_patches(&reader, c->image + i, c->row + r, c->col, c->cols, band + job->lines, ldlines,
-                                     band + i * job->image + r * job->span * job->pixel);
+                gm_conv_copy_patches(&reader, c->image + i, c->row + r, c->col, c->cols, band + job->lines,
+                                     job->ldlines, band + i * job->image + r * job->span * job->pixel);
         return;
     }
     const int64_t skip = w->stride / job->row_step, rows = (c->rows - 1) * job->row_step + w->kernel_height;
