@@ -25,13 +25,18 @@ void command_leave(void)
     test_folder_remove(&home);
 }
 
+static const char *program(void)
+{
+    const char *words = getenv("GEMEL_COMMAND");
+    ck_assert_msg(words != NULL, "GEMEL_COMMAND is not set");
+    return words;
+}
+
 FILE *command_start(const char *words, const char *standard_error)
 {
     char command[1024];
-    const char *program = getenv("GEMEL_COMMAND");
-    ck_assert_msg(program != NULL, "GEMEL_COMMAND is not set");
     /* First, so that words which send the output elsewhere leave the messages alone. */
-    const int size = snprintf(command, sizeof command, "2>%s %s %s", standard_error, program, words);
+    const int size = snprintf(command, sizeof command, "2>%s %s %s", standard_error, program(), words);
     ck_assert_int_lt(size, sizeof command);
     FILE *pipe = popen(command, "r");
     ck_assert_ptr_nonnull(pipe);
@@ -72,8 +77,7 @@ pid_t command_spawn(const char *words, void (*prepare)(const void *arg), const v
 {
     enum { MOST_WORDS = 48 };
     char copy[1024], *arguments[MOST_WORDS + 1] = {NULL}, *rest;
-    ck_assert_ptr_nonnull(getenv("GEMEL_COMMAND"));
-    snprintf(copy, sizeof copy, "%s %s", getenv("GEMEL_COMMAND"), words);
+    ck_assert_int_lt(snprintf(copy, sizeof copy, "%s %s", program(), words), sizeof copy);
     int count = 0;
     for (char *word = strtok_r(copy, " ", &rest); word && count < MOST_WORDS; word = strtok_r(NULL, " ", &rest))
         arguments[count++] = word;
