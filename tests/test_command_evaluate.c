@@ -54,6 +54,31 @@ START_TEST(a_run_gets_its_classifier)
 }
 END_TEST
 
+static int occurrences(const char *text, const char *part)
+{
+    int count = 0;
+    for (; (text = strstr(text, part)); text += strlen(part))
+        count++;
+    return count;
+}
+
+/* 41 samples forward and backward are less than an eighth of 1024 in a test. */
+START_TEST(few_labels_are_tested_on_less_often)
+{
+    const char *const finetune = "evaluate synthetic run --weights finetune --train-percent 1 --epochs 10 ";
+    char words[256], stats[COMMAND_OUTPUT];
+    command_expect(finetune, 0, "epoch 7/10  loss ");
+    ck_assert_int_eq(occurrences(command_output, "  top 1 "), 2);
+    ck_assert_ptr_nonnull(strstr(strstr(command_output, "epoch 9/10"), "  top 1 "));
+    ck_assert_ptr_nonnull(strstr(strstr(command_output, "epoch 10/10"), "  top 1 "));
+    test_read("run/stats.txt", stats, sizeof stats);
+    ck_assert_int_eq(occurrences(stats, "\"acc1\""), 2);
+    snprintf(words, sizeof words, "%s--eval-every 1", finetune);
+    command_expect(words, 0, "\nfinetune ");
+    ck_assert_int_eq(occurrences(command_output, "  top 1 "), 10);
+}
+END_TEST
+
 START_TEST(a_frozen_encoder_stays_as_it_is)
 {
     char before[COMMAND_OUTPUT], after[COMMAND_OUTPUT];
@@ -147,6 +172,8 @@ START_TEST(bad_flags_and_data)
         {"--weights finetune --labels-per-class 3 --train-percent 1", 2, "give one of them"},
         {"--checkpoint-dir there", 2, "--checkpoint-dir needs --weights"},
         {"--augment no", 2, "--augment needs --weights"},
+        {"--eval-every 2", 2, "--eval-every needs --weights"},
+        {"--weights finetune --eval-every 0", 2, "--eval-every 0: expected a whole number from 1"},
         {"--weights finetune --lr-classifier 1e30 --epochs 2 --train-percent 5", 4, "lower --lr-classifier"},
         {"--weights freeze --epochs 1 --checkpoint-dir run/config.json", 1, "run/config.json"},
         {"--weights freeze --epochs 1 --save-head no/where.safetensors --train-percent 1", 1, "no/where.safetensors"},
@@ -173,6 +200,7 @@ int main(void)
     tcase_add_checked_fixture(cases, enter, command_leave);
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, a_run_gets_its_classifier);
+    tcase_add_test(cases, few_labels_are_tested_on_less_often);
     tcase_add_test(cases, a_frozen_encoder_stays_as_it_is);
     tcase_add_test(cases, the_probe_can_be_kept);
     tcase_add_test(cases, accuracies_while_training);

@@ -41,6 +41,7 @@ static void settle_options(classify_job *job)
     o->weight_decay = isnan(a->weight_decay) ? o->weight_decay : a->weight_decay;
     o->epochs = a->epochs > 0 ? a->epochs : o->epochs;
     o->batch = a->batch_size > 0 ? a->batch_size : o->batch;
+    o->test_every = a->eval_every > 0 ? a->eval_every : o->test_every;
     o->augmented = a->augment >= 0 ? a->augment : o->augmented;
     o->seed = job->data->options.probe.seed;
 }
@@ -97,7 +98,7 @@ static gm_status open_folder(classify_job *job, gm_error *error)
 static gm_status write_stats(const classify_job *job, const gm_classifier_epoch *e, gm_error *error)
 {
     const bool top5 = job->inputs.dataset->classes > GM_TOP;
-    if (!job->stats)
+    if (!job->stats || !e->tested)
         return GM_OK;
     fprintf(job->stats, "{\"epoch\": %d, \"acc1\": %.4f", e->epoch, 100.0 * e->acc1);
     if (top5)
@@ -116,10 +117,14 @@ static gm_status show_epoch(void *arg, const gm_classifier_epoch *e, gm_error *e
     classify_job *job = arg;
     job->last = *e;
     if (!job->data->common.quiet) {
-        printf("epoch %d/%d  loss %.4f  top 1 %.4f", e->epoch + 1, job->options.epochs, e->loss, e->acc1);
-        if (job->inputs.dataset->classes > GM_TOP)
+        printf("epoch %d/%d  loss %.4f", e->epoch + 1, job->options.epochs, e->loss);
+        if (e->tested)
+            printf("  top 1 %.4f", e->acc1);
+        if (e->tested && job->inputs.dataset->classes > GM_TOP)
             printf("  top 5 %.4f", e->acc5);
-        printf("  best %.4f  %.1f s\n", e->best1, e->seconds);
+        if (e->tested)
+            printf("  best %.4f", e->best1);
+        printf("  %.1f s\n", e->seconds);
         fflush(stdout);
     }
     return write_stats(job, e, error);

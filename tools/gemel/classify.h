@@ -10,7 +10,7 @@
 typedef struct gm_classify_arguments {
     bool finetune;
     double lr_classifier, lr_backbone, weight_decay;
-    int32_t epochs, batch_size;
+    int32_t epochs, batch_size, eval_every;
     int32_t augment;          /* or 0, 1 */
     int32_t labels_per_class; /* of the training samples; 0: `percent` of them */
     double percent;

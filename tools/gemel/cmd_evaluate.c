@@ -12,7 +12,7 @@ static const char doc[] =
     "(safetensors, or PyTorch's .pth) whose tensors are those of an architecture that gemel train has.\n\n"
     "Without --weights the encoder stays as it is, and a classifier is trained on its standardised features, in "
     "seconds. With --weights freeze the classifier alone is trained, with --weights finetune the encoder, too, both on "
-    "random crops and flips of images; accuracies on the test samples are shown for each epoch, and written to "
+    "random crops and flips of images; accuracies on the test samples are shown as training goes on, and written to "
     "stats.txt (in percent) in the run's folder or --checkpoint-dir, with the encoder and the classifier beside it as "
     "classifier.safetensors, which gemel predict and all other commands take.\n\n"
     "  gemel evaluate fashion-mnist runs/fashion-mnist-1 --weights finetune --train-percent 1";
@@ -26,6 +26,7 @@ enum {
     KEY_WEIGHTS,
     KEY_TRAIN_PERCENT,
     KEY_LR_BACKBONE,
+    KEY_EVAL_EVERY,
     KEY_AUGMENT,
     KEY_CHECKPOINT_DIR,
     KEY_SAVE_HEAD,
@@ -43,6 +44,10 @@ static const struct argp_option linear_options[] = {
     {"lr-backbone", KEY_LR_BACKBONE, "RATE", 0, "The encoder's (0; 0; 0.01, 0.005)", 0},
     {"weight-decay", KEY_WEIGHT_DECAY, "W", 0, "Weight decay (1e-6; 1e-6; 1e-4, 0)", 0},
     {"batch-size", KEY_BATCH_SIZE, "N", 0, "Samples a step (256; 256; 64, 256)", 0},
+    {"eval-every", KEY_EVAL_EVERY, "N", 0,
+     "With --weights: test after every N epochs and the last (1; finetune with few labels: as often as takes no longer "
+     "than the training)",
+     0},
     {"augment", KEY_AUGMENT, "no|yes", 0,
      "With --weights: train on random crops and flips, the run's on its own data (yes; vectors: no)", 0},
     {"checkpoint-dir", KEY_CHECKPOINT_DIR, "FOLDER", 0, "With --weights: folder of the results (the run's)", 0},
@@ -115,6 +120,9 @@ static error_t parse_evaluate(int key, char *argument, struct argp_state *state)
     case KEY_BATCH_SIZE:
         gm_evaluate_set_count(state, "batch-size", argument, 1, &a->batch_size);
         return 0;
+    case KEY_EVAL_EVERY:
+        gm_evaluate_set_count(state, "eval-every", argument, 1, &a->eval_every);
+        return 0;
     case KEY_AUGMENT:
         set_augment(argument, &a->augment, state);
         return 0;
@@ -133,9 +141,11 @@ static error_t parse_evaluate(int key, char *argument, struct argp_state *state)
 static gm_status check(const evaluate_command *c, gm_error *error)
 {
     const gm_classify_arguments *a = &c->classify;
-    if (!c->weights && (a->folder || a->augment >= 0))
+    if (!c->weights && (a->folder || a->eval_every > 0 || a->augment >= 0))
         return gm_error_set(error, GM_BAD_USAGE, "--%s needs --weights freeze or --weights finetune",
-                            a->folder ? "checkpoint-dir" : "augment");
+                            a->folder           ? "checkpoint-dir"
+                            : a->eval_every > 0 ? "eval-every"
+                                                : "augment");
     if (!a->finetune && a->lr_backbone > 0.0)
         return gm_error_set(error, GM_BAD_USAGE,
                             "--lr-backbone %g: the encoder is trained with --weights finetune only", a->lr_backbone);

@@ -45,6 +45,14 @@ static int64_t usual_micro_batch(const gm_dataset *dataset)
     return MOST_NUMBERS / dataset->dim < FEWEST ? FEWEST : MOST_NUMBERS / dataset->dim;
 }
 
+/* An encoder in training gives the test samples other features after each epoch: a test that takes longer than the
+ * epoch, whose samples go forward and, at twice the price, backward, waits for others. */
+static int64_t usual_test_every(const gm_dataset *dataset, int64_t rows, bool finetune)
+{
+    enum { PASSES = 3 };
+    return finetune ? 1 + (dataset->test.rows - 1) / (PASSES * rows) : 1;
+}
+
 static gm_augmentation usual_augmentation(const gm_dataset *dataset, bool small)
 {
     gm_augmentation augmentation;
@@ -74,6 +82,7 @@ void gm_classifier_defaults(const gm_dataset *dataset, int64_t rows, bool finetu
         .momentum = 0.9,
         .weight_decay = p->weight_decay,
         .epochs = p->epochs,
+        .test_every = (int32_t)usual_test_every(dataset, rows, finetune),
         .batch = batch,
         .micro_batch = usual_micro_batch(dataset),
     };
@@ -414,7 +423,8 @@ static gm_status check(const gm_dataset *dataset, int64_t count, const gm_classi
 {
     if (dataset->classes < 1 || !dataset->train.labels || !dataset->test.labels || dataset->test.rows < 1)
         return gm_error_set(error, GM_INVALID_ARGUMENT, "a classifier needs labels and test samples");
-    if (count < (o->finetune ? 2 : 1) || o->epochs < 1 || o->batch < (o->finetune ? 2 : 1) || o->micro_batch < 1)
+    if (count < (o->finetune ? 2 : 1) || o->epochs < 1 || o->test_every < 1 || o->batch < (o->finetune ? 2 : 1) ||
+        o->micro_batch < 1)
         return gm_error_set(
             error, GM_INVALID_ARGUMENT,
             "a classifier needs samples, an epoch and a batch; two of each where the encoder is trained");
@@ -446,7 +456,8 @@ gm_status gm_classifier_train(gm_context *context, const gm_dataset *dataset, co
         const double start = now();
         epoch.epoch = i;
         status = train_epoch(&c, i, rows, count, &epoch.loss, error);
-        if (status == GM_OK)
+        epoch.tested = (i + 1) % options->test_every == 0 || i + 1 == options->epochs;
+        if (status == GM_OK && epoch.tested)
             status = test(&c, &epoch, error);
         epoch.seconds = now() - start;
         if (status == GM_OK && observer)

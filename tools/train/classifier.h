@@ -15,6 +15,7 @@ typedef struct gm_classifier_options {
     double lr_classifier, lr_backbone; /* of the first epoch; they fall by gm_cosine_rate() */
     double momentum, weight_decay;     /* of all parameters alike */
     int32_t epochs;
+    int32_t test_every;  /* tests come after so many epochs, and after the last */
     int64_t batch;       /* samples a step; an epoch's last step takes what remains, unless that is a single one */
     int64_t micro_batch; /* most samples in the network at a time; batch norm normalises each such piece by itself */
     uint64_t seed;       /* of the initial weights, the order and the views */
@@ -28,6 +29,7 @@ void gm_classifier_defaults(const gm_dataset *dataset, int64_t rows, bool finetu
 typedef struct gm_classifier_epoch {
     int32_t epoch;       /* from 0 */
     double loss;         /* mean cross-entropy over the epoch's steps */
+    bool tested;         /* else the accuracies are those of the last test, 0 before the first */
     double acc1, acc5;   /* shares of the test samples … */
     double best1, best5; /* … and the greatest ones so far */
     double seconds;
@@ -43,10 +45,10 @@ typedef struct gm_classifier_observer {
 gm_status gm_classifier_load(gm_context *context, const char *weights, gm_dataset *dataset,
                              const gm_classifier_options *options, gm_model **model, gm_error *error);
 
-/* Trains on the training samples rows[0 ... count) and tests on all test samples, as they are, after each epoch.
- * Weights start with deviation 0.01, biases at 0; a step is that of gm_sgd_f32(). *head is the classifier behind the
- * last epoch, to be freed. Errors: GM_INVALID_ARGUMENT (no labels or test samples, no rows), GM_OUT_OF_MEMORY,
- * GM_DIVERGED, GM_BAD_DATA (an image), the observer's; *head is empty then. */
+/* Trains on the training samples rows[0 ... count) and tests on all test samples, as they are. Weights start with
+ * deviation 0.01, biases at 0; a step is that of gm_sgd_f32(). *head is the classifier behind the last epoch, to be
+ * freed. Errors: GM_INVALID_ARGUMENT (no labels or test samples, no rows), GM_OUT_OF_MEMORY, GM_DIVERGED, GM_BAD_DATA
+ * (an image), the observer's; *head is empty then. */
 gm_status gm_classifier_train(gm_context *context, const gm_dataset *dataset, const int64_t *rows, int64_t count,
                               gm_model *model, const gm_classifier_options *options,
                               const gm_classifier_observer *observer, gm_head *head, gm_error *error);
