@@ -27,7 +27,8 @@ struct job {
     int64_t tile_rows, dy_panel, dy_floats; /* of copied dy: [tile][row][col][image][channel] */
 
     float *copies; /* for each thread x_floats and dy_floats */
-    float *sums;   /* [parts, taps, w.cols, w.channels] */
+    int64_t slots;
+    float *sums; /* [slots, taps, out_block, in_block] */
 };
 
 struct chunk {
@@ -46,9 +47,27 @@ static struct chunk chunk_at(const struct job *job, int64_t i)
     return c;
 }
 
+static int64_t chunks_of(const struct job *job)
+{
+    return job->parts * job->out_blocks * job->in_blocks;
+}
+
 static int64_t taps_of(const struct gm_conv_window *w)
 {
     return w->kernel_height * w->kernel_width;
+}
+
+/* Floats of the sums of one chunk. */
+static int64_t chunk_floats(const struct job *job)
+{
+    return gm_round_up(taps_of(&job->w) * job->out_block * job->in_block, GM_CACHE_LINE / (int64_t)sizeof(float));
+}
+
+/* Sums of a chunk that are one of several parts stay until all are there; those of a whole are the weights, and
+ * make room for the next chunk's. */
+static int64_t slots_of(const struct job *job, int64_t threads)
+{
+    return job->parts > 1 ? chunks_of(job) : gm_min_i64(threads, chunks_of(job));
 }
 
 /* Pixels that the columns of a row reach beyond the last one's first. */
@@ -270,7 +289,7 @@ static void add_tile(const struct job *job, const struct gm_conv_piece *u, const
                 .a = a + begin * mr,
                 .b = b + begin * tap->pixel,
                 .c = sums,
-                .ldc = w->channels,
+                .ldc = job->in_block,
                 .alpha = 1.0f,
                 .beta = 1.0f,
                 .skip_from = INT64_MAX / 2,
@@ -285,7 +304,7 @@ static void add_tap(const struct job *job, const struct chunk *c, const struct g
 {
     for (int64_t out = 0; out < c->outs && tap->cols.first < tap->cols.last; out += job->tile_rows)
         add_tile(job, u, tap, gm_min_i64(job->tile_rows, c->outs - out), dy + out / job->tile_rows * job->dy_panel,
-                 tap->sums + out * job->w.channels);
+                 tap->sums + out * job->in_block);
 }
 
 static void add_unit(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, float *copies,
@@ -308,7 +327,7 @@ static void add_unit(const struct job *job, const struct chunk *c, const struct 
                 .pixel = pixel,
                 .ins = panel_cols(job, c, in),
                 .x = x + in / job->gemm->nr * job->x_panel + place * u->images * pixel,
-                .sums = sums + t * w->cols * w->channels + in,
+                .sums = sums + t * job->out_block * job->in_block + in,
             };
             add_tap(job, c, u, &tap, dy);
         }
@@ -320,44 +339,52 @@ static int64_t copies_floats(const struct job *job)
     return job->x_floats + job->dy_floats;
 }
 
+/* Sums that are merged side by side. */
+enum { MERGE = 64 };
+
+/* Output channel o of a chunk: its parts in their order, taps innermost. sums: of the first part. */
+static void merge(const struct job *job, const struct chunk *c, int64_t o, const float *sums)
+{
+    const int64_t taps = taps_of(&job->w), part = job->out_blocks * job->in_blocks * chunk_floats(job);
+    float *const out = job->call->dweight + ((c->first_out + o) * job->w.channels + c->first_in) * taps;
+    for (int64_t t = 0; t < taps; t++) {
+        const float *tap = sums + (t * job->out_block + o) * job->in_block;
+        for (int64_t first = 0; first < c->ins; first += MERGE) {
+            const int64_t cols = gm_min_i64(MERGE, c->ins - first);
+            float sum[MERGE] = {0};
+            for (int64_t i = 0; i < job->parts; i++)
+                for (int64_t k = 0; k < cols; k++)
+                    sum[k] += tap[i * part + first + k];
+            for (int64_t k = 0; k < cols; k++)
+                out[(first + k) * taps + t] = sum[k];
+        }
+    }
+}
+
 static void run_chunk(void *arg, int64_t index, int worker)
 {
     const struct job *job = arg;
-    const struct gm_conv_window *w = &job->w;
     const struct chunk c = chunk_at(job, index);
-    const int64_t taps = taps_of(w);
-    float *const sums = job->sums + (c.part * taps * w->cols + c.first_out) * w->channels + c.first_in;
-    for (int64_t t = 0; t < taps; t++)
-        for (int64_t o = 0; o < c.outs; o++)
-            memset(sums + (t * w->cols + o) * w->channels, 0, (size_t)c.ins * sizeof(float));
+    float *const sums = job->sums + (job->slots < chunks_of(job) ? worker : index) * chunk_floats(job);
+    memset(sums, 0, (size_t)chunk_floats(job) * sizeof(float));
     for (int64_t i = gm_gemm_share(job->units, job->parts, c.part);
          i < gm_gemm_share(job->units, job->parts, c.part + 1); i++) {
         const struct gm_conv_piece u = gm_conv_piece_at(&job->w, &job->cut, i);
         add_unit(job, &c, &u, job->copies + worker * copies_floats(job), sums);
     }
+    for (int64_t o = 0; o < c.outs && job->parts == 1; o++)
+        merge(job, &c, o, sums);
 }
 
-/* Sums that are merged side by side. */
-enum { MERGE = 64 };
-
-/* One output channel: the parts in their order, taps innermost. */
-static void merge_chunk(void *arg, int64_t o, int worker)
+/* One output channel of several parts. */
+static void merge_parts(void *arg, int64_t o, int worker)
 {
     (void)worker;
     const struct job *job = arg;
-    const int64_t taps = taps_of(&job->w), ins = job->w.channels, tap_step = job->w.cols * ins, all = tap_step * taps;
-    float *out = job->call->dweight + o * ins * taps;
-    for (int64_t t = 0; t < taps; t++) {
-        for (int64_t first = 0; first < ins; first += MERGE) {
-            const int64_t cols = gm_min_i64(MERGE, ins - first);
-            const float *sums = job->sums + t * tap_step + o * ins + first;
-            float sum[MERGE] = {0};
-            for (int64_t part = 0; part < job->parts; part++)
-                for (int64_t k = 0; k < cols; k++)
-                    sum[k] += sums[part * all + k];
-            for (int64_t k = 0; k < cols; k++)
-                out[(first + k) * taps + t] = sum[k];
-        }
+    for (int64_t i = 0; i < job->in_blocks; i++) {
+        const int64_t index = o / job->out_block * job->in_blocks + i;
+        const struct chunk c = chunk_at(job, index);
+        merge(job, &c, o - c.first_out, job->sums + index * chunk_floats(job));
     }
 }
 
@@ -366,9 +393,9 @@ static size_t copies_bytes(const gm_context *context, const struct job *job)
     return gm_workspace_bytes((size_t)(context->threads * copies_floats(job)) * sizeof(float));
 }
 
-static size_t sums_bytes(const struct job *job)
+static size_t sums_bytes(const gm_context *context, const struct job *job)
 {
-    return gm_workspace_bytes((size_t)(job->parts * taps_of(&job->w) * job->w.cols * job->w.channels) * sizeof(float));
+    return gm_workspace_bytes((size_t)(slots_of(job, context->threads) * chunk_floats(job)) * sizeof(float));
 }
 
 /* Whether all pixels of dy and x, as they are stored, are the two operands of one product. */
@@ -383,7 +410,7 @@ static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_
     (void)pass;
     const gm_conv_shape *s = &plan->shape;
     const struct job job = make_job(plan, NULL);
-    const size_t bytes = copies_bytes(context, &job) + sums_bytes(&job);
+    const size_t bytes = copies_bytes(context, &job) + sums_bytes(context, &job);
     if (!is_product(plan))
         return bytes;
     const size_t product =
@@ -412,9 +439,11 @@ static gm_status run(gm_context *context, const struct gm_conv_call *call)
     const size_t mark = gm_workspace_mark(context);
     job.copy = context->kernels.conv;
     job.copies = gm_workspace_take(context, copies_bytes(context, &job));
-    job.sums = gm_workspace_take(context, sums_bytes(&job));
-    gm_parallel(context, job.parts * job.out_blocks * job.in_blocks, run_chunk, &job);
-    gm_parallel(context, job.w.cols, merge_chunk, &job);
+    job.slots = slots_of(&job, context->threads);
+    job.sums = gm_workspace_take(context, sums_bytes(context, &job));
+    gm_parallel(context, chunks_of(&job), run_chunk, &job);
+    if (job.parts > 1)
+        gm_parallel(context, job.w.cols, merge_parts, &job);
     gm_workspace_release(context, mark);
     return GM_OK;
 }
