@@ -241,19 +241,27 @@ static int64_t out_row(const struct gm_conv_window *w, int64_t image, int64_t ro
     return image * w->out_image + row * w->out_row + col * w->out_pixel;
 }
 
-/* `rows` rows of C, `step` apart, the first of them row `at` behind the panel's: adds k [before, before + depth) of the
- * panel. first, last: of these rows' sums; the first is added to the residual. */
-static void multiply(const struct panel *p, int64_t rows, const float *a, int64_t lda, int64_t before, int64_t depth,
-                     bool first, bool last, int64_t at, int64_t step)
+/* `rows` rows of A; those of the next product, or NULL. */
+struct pixels {
+    int64_t rows;
+    const float *a, *next_a;
+    int64_t lda;
+};
+
+/* As many rows of C, `step` apart, the first of them row `at` behind the panel's: adds k [before, before + depth) of
+ * the panel. first, last: of these rows' sums; the first is added to the residual. */
+static void multiply(const struct panel *p, struct pixels pixels, int64_t before, int64_t depth, bool first, bool last,
+                     int64_t at, int64_t step)
 {
     const struct gm_conv_call *call = p->job->call;
     const struct gm_gemm_finish finish = {.bias = p->bias, .relu = call->relu};
     const struct gm_gemm_block block = {
-        .rows = rows,
+        .rows = pixels.rows,
         .cols = p->cols,
         .depth = depth,
-        .a = a,
-        .lda = lda,
+        .a = pixels.a,
+        .lda = pixels.lda,
+        .next_a = pixels.next_a,
         .b = p->b,
         .b_others = p->depth - depth,
         .b_before = before,
@@ -269,6 +277,13 @@ static void multiply(const struct panel *p, int64_t rows, const float *a, int64_
     p->job->gemm->multiply(&block);
 }
 
+/* The result of pixels that no tap meets. */
+static void multiply_nothing(const struct panel *p, int64_t rows, int64_t at, int64_t step)
+{
+    const struct pixels none = {rows, p->view.origin, NULL, 1};
+    multiply(p, none, 0, 0, true, true, at, step);
+}
+
 /* A product's rows are the pixels of one row of an image. k [before, before + depth) is a part of kernel row i. */
 static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_t parts)
 {
@@ -277,17 +292,18 @@ static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_
     const int64_t row_depth = w->kernel_width * w->channels, begin = gm_gemm_share(row_depth, parts, part),
                   end = gm_gemm_share(row_depth, parts, part + 1);
     const struct view *v = &p->view;
-    for (int64_t n = 0; n < p->chunk->piece.images; n++) {
-        for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
-            const struct taps taps =
-                taps_inside(p->chunk->piece.row + r, w->stride, w->top, w->kernel_height, w->height);
+    const struct gm_conv_piece *c = &p->chunk->piece;
+    for (int64_t n = 0; n < c->images; n++) {
+        for (int64_t r = 0; r < c->rows; r++) {
+            const struct taps taps = taps_inside(c->row + r, w->stride, w->top, w->kernel_height, w->height);
+            const float *a = v->origin + n * v->image + r * v->row + i * v->tap_row + begin;
+            const struct pixels pixels = {c->cols, a, r + 1 < c->rows ? a + v->row : NULL, v->col};
             const int64_t at = out_row(w, n, r, 0);
             if (taps.first <= i && i < taps.last)
-                multiply(p, p->chunk->piece.cols, v->origin + n * v->image + r * v->row + i * v->tap_row + begin,
-                         v->col, i * row_depth + begin, end - begin, i == taps.first && part == 0,
+                multiply(p, pixels, i * row_depth + begin, end - begin, i == taps.first && part == 0,
                          i == taps.last - 1 && part == parts - 1, at, w->out_pixel);
             else if (taps.first >= taps.last && i == 0 && part == 0)
-                multiply(p, p->chunk->piece.cols, v->origin, v->col, 0, 0, true, true, at, w->out_pixel);
+                multiply_nothing(p, c->cols, at, w->out_pixel);
         }
     }
 }
@@ -300,19 +316,20 @@ static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t
     const int64_t begin = gm_gemm_share(w->channels, parts, part), end = gm_gemm_share(w->channels, parts, part + 1);
     const int64_t before = (i * w->kernel_width + j) * w->channels + begin;
     const struct view *v = &p->view;
-    for (int64_t r = 0; r < p->chunk->piece.rows; r++) {
-        const struct taps rows = taps_inside(p->chunk->piece.row + r, w->stride, w->top, w->kernel_height, w->height);
-        for (int64_t q = 0; q < p->chunk->piece.cols; q++) {
-            const struct taps cols =
-                taps_inside(p->chunk->piece.col + q, w->stride, w->left, w->kernel_width, w->width);
+    const struct gm_conv_piece *c = &p->chunk->piece;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const struct taps rows = taps_inside(c->row + r, w->stride, w->top, w->kernel_height, w->height);
+        for (int64_t q = 0; q < c->cols; q++) {
+            const struct taps cols = taps_inside(c->col + q, w->stride, w->left, w->kernel_width, w->width);
             const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + j * v->pixel + begin;
+            const float *next_row = r + 1 < c->rows ? a - q * v->col + v->row : NULL;
+            const struct pixels pixels = {c->images, a, q + 1 < c->cols ? a + v->col : next_row, v->image};
             const int64_t at = out_row(w, 0, r, q);
             if (rows.first <= i && i < rows.last && cols.first <= j && j < cols.last)
-                multiply(p, p->chunk->piece.images, a, v->image, before, end - begin,
-                         i == rows.first && j == cols.first && part == 0,
+                multiply(p, pixels, before, end - begin, i == rows.first && j == cols.first && part == 0,
                          i == rows.last - 1 && j == cols.last - 1 && part == parts - 1, at, w->out_image);
             else if ((rows.first >= rows.last || cols.first >= cols.last) && i == 0 && j == 0 && part == 0)
-                multiply(p, p->chunk->piece.images, v->origin, v->image, 0, 0, true, true, at, w->out_image);
+                multiply_nothing(p, c->images, at, w->out_image);
         }
     }
 }
@@ -325,8 +342,7 @@ static void multiply_panel(const struct panel *p)
     if (p->depth == 0) {
         for (int64_t n = 0; n < p->chunk->piece.images; n++)
             for (int64_t r = 0; r < p->chunk->piece.rows; r++)
-                multiply(p, p->chunk->piece.cols, p->view.origin, 1, 0, 0, true, true, out_row(w, n, r, 0),
-                         w->out_pixel);
+                multiply_nothing(p, p->chunk->piece.cols, out_row(w, n, r, 0), w->out_pixel);
         return;
     }
     for (int64_t i = 0; i < w->kernel_height; i++) {

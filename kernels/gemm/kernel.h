@@ -36,6 +36,7 @@ struct gm_gemm_block {
     const float *a; /* packed, or with lda as it is stored: by rows [rows, depth], or transposed [depth, rows] */
     int64_t lda;
     bool a_transposed;
+    const float *next_a;                 /* of the block after this one, asked for in the last tile; or NULL */
     const float *b;                      /* packed; or NULL, then `source` */
     int64_t b_others, b_before;          /* k of a packed panel that are not the block's, and those before it */
     const struct gm_gemm_source *source; /* op(B) as it is stored, from this column and this k on, */

@@ -111,7 +111,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         const int64_t tile_vecs = wanted < cols ? (wanted + VEC_LANES - 1) / VEC_LANES : vecs;
         tile.cols = tile_vecs < vecs ? tile_vecs * VEC_LANES : cols;
         tile.a = tile_rows(x, t, i);
-        tile.next_a = tile_rows(x, t, clash ? i : i + rows);
+        tile.next_a = x->next_a && t == row_tiles - 1 ? x->next_a : tile_rows(x, t, clash ? i : i + rows);
         tile.c = x->c + i * x->ldc + j;
         tile.old = x->old ? x->old + i * x->ldold + j : tile.c;
         tile_of[by_rows][in_place][rows][tile_vecs](&tile);
