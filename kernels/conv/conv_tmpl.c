@@ -62,7 +62,7 @@ static void copy(const struct gm_conv_copy *c)
         copy_pixels(c, false);
 }
 
-/* What a whole vector writes too much, the next one overwrites; a masked store costs AVX2 a dozen cycles, and there
+/* What a whole vector writes too much, the next one overwrites; a part of a vector costs AVX2 several stores, and there
  * would be one for each kernel row of each pixel. */
 static void copy_patches(const struct gm_conv_patches *patches)
 {

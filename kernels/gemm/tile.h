@@ -75,7 +75,7 @@ static inline __attribute__((always_inline)) void finish_sums(int rows, int vecs
     }
 }
 
-/* C = alpha sum + beta C. A masked AVX2 store costs several whole ones on AMD: full tiles have none. */
+/* C = alpha sum + beta C. A part of a vector costs AVX2 several stores: full tiles have none. */
 static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite, bool stream,
                                                              float alpha, const struct tile *t,
                                                              vec sum[TILE_ROWS][TILE_VECS])
