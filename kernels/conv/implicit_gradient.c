@@ -24,11 +24,11 @@ struct job {
 
     int64_t row_step, phases, phase_cols; /* of copied x: [panel][row][phase][col][image][channel] */
     int64_t x_panel, x_floats;
-    int64_t tile_rows, dy_panel, dy_floats; /* of copied dy: [tile][row][col][image][channel] */
+    int64_t dy_panel, dy_floats; /* of copied dy: [tile][row][col][image][channel] */
 
     float *copies; /* for each thread x_floats and dy_floats */
     int64_t slots;
-    float *sums; /* [slots, taps, out_block, in_block] */
+    float *sums; /* [slots, taps, panels of in_block, out_block, nr] */
 };
 
 struct chunk {
@@ -57,10 +57,17 @@ static int64_t taps_of(const struct gm_conv_window *w)
     return w->kernel_height * w->kernel_width;
 }
 
-/* Floats of the sums of one chunk. */
+/* Floats of the sums of one tap and one panel of channels, whose rows follow each other to lie in all sets of the
+ * caches; of one chunk. */
+static int64_t panel_floats(const struct job *job)
+{
+    return job->out_block * job->gemm->nr;
+}
+
 static int64_t chunk_floats(const struct job *job)
 {
-    return gm_round_up(taps_of(&job->w) * job->out_block * job->in_block, GM_CACHE_LINE / (int64_t)sizeof(float));
+    const int64_t panels = gm_ceil_div(job->in_block, job->gemm->nr);
+    return gm_round_up(taps_of(&job->w) * panels * panel_floats(job), GM_CACHE_LINE / (int64_t)sizeof(float));
 }
 
 /* Sums of a chunk that are one of several parts stay until all are there; those of a whole are the weights, and
@@ -131,9 +138,8 @@ static void lay_out(struct job *job)
     job->phase_cols = job->cols + reach_of(w);
     job->x_panel = rows_in * job->phases * job->phase_cols * job->images * nr;
     job->x_floats = gm_round_up(job->x_panel * gm_ceil_div(job->in_block, nr), line);
-    job->tile_rows = gm_ceil_div(job->out_block, gm_ceil_div(job->out_block, mr));
     job->dy_panel = job->rows * job->cols * job->images * mr;
-    job->dy_floats = gm_round_up(job->dy_panel * gm_ceil_div(job->out_block, job->tile_rows) + mr, line);
+    job->dy_floats = gm_round_up(job->dy_panel * gm_gemm_row_tiles(job->out_block, mr) + mr, line);
 }
 
 static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *call)
@@ -236,24 +242,38 @@ static void copy_x(const struct job *job, const struct chunk *c, const struct gm
     }
 }
 
+/* A row of outputs of one image. Tiles share the channels evenly: the first ones have one more. */
+static void copy_dy_row(const struct job *job, const struct chunk *c, const float *dy, int64_t pixels, int64_t images,
+                        float *panels)
+{
+    const int64_t tiles = gm_gemm_row_tiles(c->outs, job->gemm->mr), rows = c->outs / tiles, longer = c->outs % tiles;
+    struct gm_conv_copy copy = {
+        .pixels = pixels,
+        .cols = longer * (rows + 1),
+        .x = dy + c->first_out,
+        .ldx = job->call->lddy,
+        .out = panels,
+        .ldout = images * job->gemm->mr,
+        .panel_cols = rows + 1,
+        .panel = job->dy_panel,
+    };
+    if (longer > 0)
+        job->copy->copy(&copy);
+    copy.x += copy.cols;
+    copy.out += longer * job->dy_panel;
+    copy.cols = (tiles - longer) * rows;
+    copy.panel_cols = rows;
+    job->copy->copy(&copy);
+}
+
 static void copy_dy(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, float *dy)
 {
-    const struct gm_conv_call *call = job->call;
-    const int64_t mr = job->gemm->mr;
+    const struct gm_conv_window *w = &job->w;
     for (int64_t image = 0; image < u->images; image++) {
         for (int64_t r = 0; r < u->rows; r++) {
-            const int64_t row = ((u->image + image) * job->w.out_height + u->row + r) * job->w.out_width + u->col;
-            const struct gm_conv_copy copy = {
-                .pixels = u->cols,
-                .cols = c->outs,
-                .x = call->dy + row * call->lddy + c->first_out,
-                .ldx = call->lddy,
-                .out = dy + (r * u->cols * u->images + image) * mr,
-                .ldout = u->images * mr,
-                .panel_cols = job->tile_rows,
-                .panel = job->dy_panel,
-            };
-            job->copy->copy(&copy);
+            const int64_t row = ((u->image + image) * w->out_height + u->row + r) * w->out_width + u->col;
+            copy_dy_row(job, c, job->call->dy + row * job->call->lddy, u->cols, u->images,
+                        dy + (r * u->cols * u->images + image) * job->gemm->mr);
         }
     }
 }
@@ -264,53 +284,51 @@ struct tap {
     struct range cols;         /* of outputs that it meets the image for */
     int64_t x_row, pixel, ins; /* floats of a row and of a pixel of the panel; its columns */
     const float *x;            /* row 0 of the copy, the first of these pixels */
-    float *sums;
+    float *sums;               /* [outs, nr] */
 };
 
-/* Adds the pixels that a tap meets to its sums with one tile of output channels. */
-static void add_tile(const struct job *job, const struct gm_conv_piece *u, const struct tap *tap, int64_t outs,
-                     const float *dy, float *sums)
+/* Adds a row of pixels that a tap meets to its sums. */
+static void add_row(const struct job *job, int64_t outs, const struct tap *tap, int64_t run, const float *dy,
+                    const float *x)
 {
-    const struct gm_conv_window *w = &job->w;
-    const int64_t mr = job->gemm->mr;
-    for (int64_t r = 0; r < u->rows; r++) {
-        const int64_t h = (u->row + r) * w->stride - w->top + tap->row;
-        if (h < 0 || h >= w->height)
-            continue;
-        const float *a = dy + (r * u->cols + tap->cols.first) * u->images * mr;
-        const float *b = tap->x + (r * job->row_step + tap->row) * tap->x_row;
-        const int64_t run = (tap->cols.last - tap->cols.first) * u->images, blocks = gm_ceil_div(run, job->gemm->depth);
-        for (int64_t i = 0; i < blocks; i++) {
-            const int64_t begin = gm_gemm_share(run, blocks, i);
-            const struct gm_gemm_block block = {
-                .rows = outs,
-                .cols = tap->ins,
-                .depth = gm_gemm_share(run, blocks, i + 1) - begin,
-                .a = a + begin * mr,
-                .b = b + begin * tap->pixel,
-                .c = sums,
-                .ldc = job->in_block,
-                .alpha = 1.0f,
-                .beta = 1.0f,
-                .skip_from = INT64_MAX / 2,
-            };
-            job->gemm->multiply(&block);
-        }
+    const int64_t blocks = gm_ceil_div(run, job->gemm->depth);
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t begin = gm_gemm_share(run, blocks, i);
+        const struct gm_gemm_block block = {
+            .rows = outs,
+            .cols = tap->ins,
+            .depth = gm_gemm_share(run, blocks, i + 1) - begin,
+            .a = dy + begin * job->gemm->mr,
+            .a_panel = job->dy_panel,
+            .b = x + begin * tap->pixel,
+            .c = tap->sums,
+            .ldc = job->gemm->nr,
+            .alpha = 1.0f,
+            .beta = 1.0f,
+            .skip_from = INT64_MAX / 2,
+        };
+        job->gemm->multiply(&block);
     }
 }
 
 static void add_tap(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, const struct tap *tap,
                     const float *dy)
 {
-    for (int64_t out = 0; out < c->outs && tap->cols.first < tap->cols.last; out += job->tile_rows)
-        add_tile(job, u, tap, gm_min_i64(job->tile_rows, c->outs - out), dy + out / job->tile_rows * job->dy_panel,
-                 tap->sums + out * job->in_block);
+    const struct gm_conv_window *w = &job->w;
+    const int64_t run = (tap->cols.last - tap->cols.first) * u->images;
+    for (int64_t r = 0; r < u->rows && run > 0; r++) {
+        const int64_t h = (u->row + r) * w->stride - w->top + tap->row;
+        if (0 <= h && h < w->height)
+            add_row(job, c->outs, tap, run, dy + (r * u->cols + tap->cols.first) * u->images * job->gemm->mr,
+                    tap->x + (r * job->row_step + tap->row) * tap->x_row);
+    }
 }
 
 static void add_unit(const struct job *job, const struct chunk *c, const struct gm_conv_piece *u, float *copies,
                      float *sums)
 {
     const struct gm_conv_window *w = &job->w;
+    const int64_t panels = gm_ceil_div(job->in_block, job->gemm->nr);
     float *const x = copies, *const dy = copies + job->x_floats;
     copy_x(job, c, u, x);
     copy_dy(job, c, u, dy);
@@ -327,7 +345,7 @@ static void add_unit(const struct job *job, const struct chunk *c, const struct 
                 .pixel = pixel,
                 .ins = panel_cols(job, c, in),
                 .x = x + in / job->gemm->nr * job->x_panel + place * u->images * pixel,
-                .sums = sums + t * job->out_block * job->in_block + in,
+                .sums = sums + (t * panels + in / job->gemm->nr) * panel_floats(job),
             };
             add_tap(job, c, u, &tap, dy);
         }
@@ -339,25 +357,21 @@ static int64_t copies_floats(const struct job *job)
     return job->x_floats + job->dy_floats;
 }
 
-/* Sums that are merged side by side. */
-enum { MERGE = 64 };
-
-/* Output channel o of a chunk: its parts in their order, taps innermost. sums: of the first part. */
-static void merge(const struct job *job, const struct chunk *c, int64_t o, const float *sums)
+/* Output channel o of a chunk: its parts, in their order, are added to the first, whose taps become neighbours. */
+static void merge(const struct job *job, const struct chunk *c, int64_t o, float *first)
 {
-    const int64_t taps = taps_of(&job->w), part = job->out_blocks * job->in_blocks * chunk_floats(job);
-    float *const out = job->call->dweight + ((c->first_out + o) * job->w.channels + c->first_in) * taps;
-    for (int64_t t = 0; t < taps; t++) {
-        const float *tap = sums + (t * job->out_block + o) * job->in_block;
-        for (int64_t first = 0; first < c->ins; first += MERGE) {
-            const int64_t cols = gm_min_i64(MERGE, c->ins - first);
-            float sum[MERGE] = {0};
-            for (int64_t i = 0; i < job->parts; i++)
-                for (int64_t k = 0; k < cols; k++)
-                    sum[k] += tap[i * part + first + k];
-            for (int64_t k = 0; k < cols; k++)
-                out[(first + k) * taps + t] = sum[k];
-        }
+    const int64_t taps = taps_of(&job->w), nr = job->gemm->nr, panels = gm_ceil_div(job->in_block, nr);
+    const int64_t part = job->out_blocks * job->in_blocks * chunk_floats(job), tap = panels * panel_floats(job);
+    float *out = job->call->dweight + ((c->first_out + o) * job->w.channels + c->first_in) * taps;
+    for (int64_t in = 0; in < c->ins; in += nr) {
+        float *const sums = first + in / nr * panel_floats(job) + o * nr;
+        for (int64_t i = 1; i < job->parts; i++)
+            for (int64_t t = 0; t < taps; t++)
+                for (int64_t k = 0; k < nr; k++)
+                    sums[t * tap + k] += sums[i * part + t * tap + k];
+        for (int64_t k = 0; k < gm_min_i64(nr, c->ins - in); k++)
+            for (int64_t t = 0; t < taps; t++)
+                *out++ = sums[t * tap + k];
     }
 }
 

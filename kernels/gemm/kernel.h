@@ -35,6 +35,7 @@ struct gm_gemm_block {
     int64_t rows, cols, depth;
     const float *a; /* packed, or with lda as it is stored: by rows [rows, depth], or transposed [depth, rows] */
     int64_t lda;
+    int64_t a_panel; /* packed: from one panel to the next; 0: they follow each other */
     bool a_transposed;
     const float *next_a;                 /* of the block after this one, asked for in the last tile; or NULL */
     const float *b;                      /* packed; or NULL, then `source` */

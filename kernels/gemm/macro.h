@@ -43,7 +43,7 @@ static inline void loss_tile(const struct gm_gemm_loss_slots *s, int64_t i, int6
 static inline const float *tile_rows(const struct gm_gemm_block *x, int64_t t, int64_t i)
 {
     if (!x->lda)
-        return x->a + t * TILE_ROWS * x->depth;
+        return x->a + t * (x->a_panel ? x->a_panel : TILE_ROWS * x->depth);
     return x->a + (x->a_transposed ? i : i * x->lda);
 }
 
