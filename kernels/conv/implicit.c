@@ -241,11 +241,14 @@ static int64_t out_row(const struct gm_conv_window *w, int64_t image, int64_t ro
     return image * w->out_image + row * w->out_row + col * w->out_pixel;
 }
 
-/* `rows` rows of A; those of the next product, or NULL. */
+/* `rows` rows of A, and those of the next product, or NULL. All k of a panel are read in blocks, one behind the other
+ * in memory, and each by `turns` products: this is number `turn`, and asks for its share of what the next block reads.
+ */
 struct pixels {
     int64_t rows;
     const float *a, *next_a;
     int64_t lda;
+    int64_t turn, turns;
 };
 
 /* As many rows of C, `step` apart, the first of them row `at` behind the panel's: adds k [before, before + depth) of
@@ -255,6 +258,8 @@ static void multiply(const struct panel *p, struct pixels pixels, int64_t before
 {
     const struct gm_conv_call *call = p->job->call;
     const struct gm_gemm_finish finish = {.bias = p->bias, .relu = call->relu};
+    const int64_t width = gm_round_up(p->cols, p->job->gemm->slack);
+    const int64_t ahead = pixels.turns ? gm_ceil_div(depth * width, pixels.turns) : 0;
     const struct gm_gemm_block block = {
         .rows = pixels.rows,
         .cols = p->cols,
@@ -265,6 +270,8 @@ static void multiply(const struct panel *p, struct pixels pixels, int64_t before
         .b = p->b,
         .b_others = p->depth - depth,
         .b_before = before,
+        .next_b = pixels.turns ? p->b + (before + depth) * width + ahead * pixels.turn : NULL,
+        .next_floats = ahead,
         .c = p->out + at * call->ldout,
         .ldc = step * call->ldout,
         .old = first && p->residual ? p->residual + at * call->ldresidual : NULL,
@@ -280,7 +287,7 @@ static void multiply(const struct panel *p, struct pixels pixels, int64_t before
 /* The result of pixels that no tap meets. */
 static void multiply_nothing(const struct panel *p, int64_t rows, int64_t at, int64_t step)
 {
-    const struct pixels none = {rows, p->view.origin, NULL, 1};
+    const struct pixels none = {rows, p->view.origin, NULL, 1, 0, 0};
     multiply(p, none, 0, 0, true, true, at, step);
 }
 
@@ -297,7 +304,8 @@ static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_
         for (int64_t r = 0; r < c->rows; r++) {
             const struct taps taps = taps_inside(c->row + r, w->stride, w->top, w->kernel_height, w->height);
             const float *a = v->origin + n * v->image + r * v->row + i * v->tap_row + begin;
-            const struct pixels pixels = {c->cols, a, r + 1 < c->rows ? a + v->row : NULL, v->col};
+            const struct pixels pixels = {
+                c->cols, a, r + 1 < c->rows ? a + v->row : NULL, v->col, n * c->rows + r, c->images * c->rows};
             const int64_t at = out_row(w, n, r, 0);
             if (taps.first <= i && i < taps.last)
                 multiply(p, pixels, i * row_depth + begin, end - begin, i == taps.first && part == 0,
@@ -323,7 +331,8 @@ static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t
             const struct taps cols = taps_inside(c->col + q, w->stride, w->left, w->kernel_width, w->width);
             const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + j * v->pixel + begin;
             const float *next_row = r + 1 < c->rows ? a - q * v->col + v->row : NULL;
-            const struct pixels pixels = {c->images, a, q + 1 < c->cols ? a + v->col : next_row, v->image};
+            const struct pixels pixels = {
+                c->images, a, q + 1 < c->cols ? a + v->col : next_row, v->image, r * c->cols + q, c->rows * c->cols};
             const int64_t at = out_row(w, 0, r, q);
             if (rows.first <= i && i < rows.last && cols.first <= j && j < cols.last)
                 multiply(p, pixels, before, end - begin, i == rows.first && j == cols.first && part == 0,

@@ -62,6 +62,10 @@ static inline void ask_for_next_panel(const struct gm_gemm_block *x, int64_t j, 
     const bool asks = !x->source && row_tiles <= FEW_TILES && j + TILE_COLS < x->cols;
     tile->next_step = asks ? tile->ldb / row_tiles : 0;
     tile->next_b = asks ? tile->b + TILE_COLS * (x->depth + x->b_others) : tile->b;
+    if (x->next_b && x->depth > 0) {
+        tile->next_step = (x->next_floats + row_tiles * x->depth - 1) / (row_tiles * x->depth);
+        tile->next_b = x->next_b;
+    }
 }
 
 /* One panel of B times all rows. B in place is packed by the first tile that reads it. */
