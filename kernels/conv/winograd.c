@@ -168,12 +168,13 @@ static void multiply_block(const struct job *job, int64_t tiles, int64_t filter,
             .beta = i > 0 ? 1.0f : 0.0f,
             .skip_from = INT64_MAX / 2,
         };
+        block.next_floats = block.depth * width;
         for (int64_t p = 0; p < w->positions; p++) {
             block.a = v + p * job->cut->v_stride + k;
             block.b = panel;
+            block.next_b = panel += block.next_floats;
             block.c = sums + p * job->cut->sum_stride;
             job->gemm->multiply(&block);
-            panel += block.depth * width;
         }
     }
 }
