@@ -269,11 +269,39 @@ START_TEST(the_choice_follows_the_shape)
 }
 END_TEST
 
+START_TEST(weights_that_are_packed_once_may_be_larger)
+{
+    static const struct {
+        conv_case c;
+        const char *name, *packed_once;
+    } choices[] = {
+        {{1, 14, 14, 256, 256, 3, 3, 1, 1, 1, 0}, "winograd 2x2", "winograd 4x4"},
+        {{1, 7, 7, 512, 512, 3, 3, 1, 1, 1, 0}, "implicit gemm", "winograd 2x2"},
+        {{1, 4, 4, 512, 512, 3, 3, 1, 1, 1, 0}, "implicit gemm", "implicit gemm"},
+    };
+    gm_context *context = test_context(GM_ISA_AUTO, 1);
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        const gm_conv_shape shape = conv_shape_of(&choices[i].c);
+        gm_conv_options options = gm_conv_default_options();
+        for (int once = 0; once < 2; once++) {
+            gm_conv_plan *plan;
+            options.packed_once = once;
+            ck_assert_int_eq(gm_conv_plan_create(context, &shape, &options, &plan), GM_OK);
+            ck_assert_str_eq(gm_conv_algorithm(plan, GM_CONV_FORWARD), once ? choices[i].packed_once : choices[i].name);
+            gm_conv_plan_destroy(plan);
+        }
+    }
+    gm_context_destroy(context);
+}
+END_TEST
+
 /* Larger tiles, with more weights, pay from some number of images on. */
 START_TEST(packed_weights_do_not_shrink_with_the_batch)
 {
     static const int64_t channels[] = {3, 64, 512};
     gm_context *context = test_context(GM_ISA_AUTO, 1);
+    gm_conv_options options = gm_conv_default_options();
+    options.packed_once = _i == 1;
     for (int64_t side = 1; side <= 14; side++)
         for (int k = 0; k < 9; k++) {
             size_t least[2] = {0, 0};
@@ -281,7 +309,7 @@ START_TEST(packed_weights_do_not_shrink_with_the_batch)
                 const conv_case c = {batch, side, side + k % 2, channels[k / 3], channels[k % 3], 3, 3, 1, 1, 1, 0};
                 const gm_conv_shape shape = conv_shape_of(&c);
                 gm_conv_plan *plan;
-                ck_assert_int_eq(gm_conv_plan_create(context, &shape, NULL, &plan), GM_OK);
+                ck_assert_int_eq(gm_conv_plan_create(context, &shape, &options, &plan), GM_OK);
                 for (int pass = 0; pass < 2; pass++) {
                     const size_t bytes = gm_conv_packed_f32_size(plan, pass ? GM_CONV_DATA_GRADIENT : GM_CONV_FORWARD);
                     if (bytes < least[pass])
@@ -306,6 +334,7 @@ int main(void)
     tcase_add_loop_test(tests, bits_do_not_depend_on_threads, 0, 2 * CASES);
     tcase_add_test(tests, statistics_are_those_of_the_result);
     tcase_add_test(tests, the_choice_follows_the_shape);
-    tcase_add_test(tests, packed_weights_do_not_shrink_with_the_batch);
+    tcase_add_test(tests, weights_that_are_packed_once_may_be_larger);
+    tcase_add_loop_test(tests, packed_weights_do_not_shrink_with_the_batch, 0, 2);
     return test_run(suite);
 }

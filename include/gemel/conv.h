@@ -52,11 +52,12 @@ typedef struct gm_conv_options {
     int64_t
         groups; /* contiguous, equal ranges of images with a line and statistics of their own: the views of a batch */
     bool exact; /* only algorithms whose sums are those of the definition, with the bounds below */
+    bool packed_once; /* weights are packed once for many calls: larger ones are chosen where they are faster to read */
 } gm_conv_options;
 
 static inline gm_conv_options gm_conv_default_options(void)
 {
-    gm_conv_options options = {sizeof(gm_conv_options), 1, false};
+    gm_conv_options options = {sizeof(gm_conv_options), 1, false, false};
     return options;
 }
 

@@ -417,21 +417,24 @@ static int64_t met(int64_t outputs, int64_t inputs, int64_t padding)
     return sum;
 }
 
-/* What a float of the weights costs beside the products, packed and read, in multiply-adds. */
-static const double weight_cost = 24;
+/* What a float of the weights costs beside the products, in multiply-adds: packed and read, or only read. */
+static double weight_cost(const gm_conv_plan *plan)
+{
+    return plan->options.packed_once ? 10 : 24;
+}
 
 /* Multiply-adds for each pair of a channel and a filter, and what takes the time of as many. */
-static double winograd_cost(const struct gm_winograd *w)
+static double winograd_cost(const gm_conv_plan *plan, const struct gm_winograd *w)
 {
     const double tiles = (double)(w->strips * w->across), positions = (double)w->positions;
     const double patch = 20 * positions / (double)w->filters, outputs = 14 * positions / (double)w->channels;
-    return tiles * (positions + patch + outputs) + weight_cost * positions;
+    return tiles * (positions + patch + outputs) + weight_cost(plan) * positions;
 }
 
-static double direct_cost(const struct gm_winograd *w)
+static double direct_cost(const gm_conv_plan *plan, const struct gm_winograd *w)
 {
     const int64_t rows = met(w->out_height, w->height, w->padding), cols = met(w->out_width, w->width, w->padding);
-    return (double)(w->images * rows * cols) + weight_cost * 9;
+    return (double)(w->images * rows * cols) + weight_cost(plan) * 9;
 }
 
 const struct gm_conv_algorithm *gm_conv_winograd(const gm_conv_plan *plan, gm_conv_pass pass)
@@ -442,9 +445,9 @@ const struct gm_conv_algorithm *gm_conv_winograd(const gm_conv_plan *plan, gm_co
     if (s->kernel_height != 3 || s->kernel_width != 3 || s->stride != 1 || s->padding > 2)
         return NULL;
     const struct gm_winograd four = gm_winograd_make(plan, pass, 4), two = gm_winograd_make(plan, pass, 2);
-    const double four_cost = winograd_cost(&four), two_cost = winograd_cost(&two);
+    const double four_cost = winograd_cost(plan, &four), two_cost = winograd_cost(plan, &two);
     const struct gm_winograd *better = four_cost <= two_cost ? &four : &two;
-    if (fmin(four_cost, two_cost) > direct_cost(&four) || better->across > MOST_ACROSS)
+    if (fmin(four_cost, two_cost) > direct_cost(plan, &four) || better->across > MOST_ACROSS)
         return NULL;
     return better == &four ? &gm_conv_winograd_4 : &gm_conv_winograd_2;
 }

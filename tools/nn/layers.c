@@ -79,31 +79,33 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static size_t dense_workspace(const gm_context *context, const gm_layer *layer, int64_t rows)
+static size_t dense_workspace(const gm_context *context, const gm_layer *layer, int64_t rows, bool training)
 {
     const int64_t in = layer->in.channels, out = layer->out.channels;
     const size_t forward = gm_gemm_f32_workspace(context, GM_NO_TRANSPOSE, GM_TRANSPOSE, rows, out, in);
+    if (!training)
+        return forward;
     const size_t weights = gm_gemm_f32_workspace(context, GM_TRANSPOSE, GM_NO_TRANSPOSE, out, in, rows);
     const size_t data = gm_gemm_f32_workspace(context, GM_NO_TRANSPOSE, GM_NO_TRANSPOSE, rows, in, out);
     return larger(forward, larger(weights, data));
 }
 
-static size_t conv_workspace(const gm_context *context, const gm_conv_plan *plan)
+static size_t conv_workspace(const gm_context *context, const gm_conv_plan *plan, bool training)
 {
-    size_t most = 0;
-    for (int pass = 0; pass < GM_CONV_PASSES; pass++)
+    size_t most = gm_conv_f32_workspace(context, plan, GM_CONV_FORWARD);
+    for (int pass = GM_CONV_FORWARD + 1; training && pass < GM_CONV_PASSES; pass++)
         most = larger(most, gm_conv_f32_workspace(context, plan, (gm_conv_pass)pass));
     return most;
 }
 
 size_t gm_layer_workspace(const gm_context *context, const gm_layer *layer, int64_t images, int32_t groups,
-                          const gm_conv_plan *plan)
+                          const gm_conv_plan *plan, bool training)
 {
     const int64_t rows = out_rows(layer, images);
     const gm_batchnorm_options options = batchnorm_options(layer, groups);
     switch (layer->kind) {
     case GM_LAYER_DENSE:
-        return dense_workspace(context, layer, rows);
+        return dense_workspace(context, layer, rows, training);
     case GM_LAYER_BIAS:
         return gm_bias_relu_f32_workspace(context, rows, layer->out.channels);
     case GM_LAYER_BATCHNORM:
@@ -113,7 +115,7 @@ size_t gm_layer_workspace(const gm_context *context, const gm_layer *layer, int6
     case GM_LAYER_LAYERNORM:
         return gm_layernorm_f32_workspace(context, rows, layer->out.channels);
     case GM_LAYER_CONV:
-        return conv_workspace(context, plan);
+        return conv_workspace(context, plan, training);
     default:
         return 0;
     }

@@ -100,9 +100,10 @@ int64_t gm_layer_saved_bytes(const gm_layer *layer, int64_t images, int32_t grou
  * layer. */
 gm_conv_input gm_layer_line(const gm_layer *layer, const gm_pass *pass);
 
-/* Bytes of workspace that suffice for every call with up to so many images; plan: of a convolution. */
+/* Bytes of workspace that suffice for every call with up to so many images, forward and, in training, backward; plan:
+ * of a convolution. */
 size_t gm_layer_workspace(const gm_context *context, const gm_layer *layer, int64_t images, int32_t groups,
-                          const gm_conv_plan *plan);
+                          const gm_conv_plan *plan, bool training);
 
 /* Multiplications and additions of the forward call; the backward call takes as many for each of its two gradients.
  * Only dense layers and convolutions are counted. */

@@ -277,13 +277,13 @@ static void destroy_plans(gm_arena *arena, int32_t layers)
     arena->planned_images = 0;
 }
 
-static gm_status plan_conv(const gm_model *model, const gm_layer *layer, int64_t images, int32_t groups,
-                           gm_conv_plan **plan)
+static gm_status plan_conv(const gm_model *model, int32_t i, int64_t images, int32_t groups, gm_conv_plan **plan)
 {
-    const gm_conv_shape shape = gm_layer_conv_shape(layer, images);
+    const gm_conv_shape shape = gm_layer_conv_shape(&model->network.layers[i], images);
     gm_conv_options options = gm_conv_default_options();
     options.groups = groups;
     options.exact = model->exact;
+    options.packed_once = model->frozen && model->frozen[i].norm != GM_NO_LAYER;
     return gm_conv_plan_create(model->context, &shape, &options, plan);
 }
 
@@ -294,7 +294,7 @@ static gm_status make_plans(const gm_model *model, gm_arena *arena, int64_t imag
     for (int32_t i = 0; i < network->layer_count; i++) {
         if (network->layers[i].kind != GM_LAYER_CONV)
             continue;
-        const gm_status status = plan_conv(model, &network->layers[i], images, groups, &arena->passes[i].plan);
+        const gm_status status = plan_conv(model, i, images, groups, &arena->passes[i].plan);
         if (status != GM_OK)
             return status;
     }
@@ -346,7 +346,7 @@ static gm_status reserve(const gm_model *model, const gm_arena *arena, int64_t i
     int64_t most = 0;
     for (int32_t i = 0; i < model->network.layer_count; i++)
         most = larger(most, (int64_t)gm_layer_workspace(model->context, &model->network.layers[i], images, groups,
-                                                        arena->passes[i].plan));
+                                                        arena->passes[i].plan, arena->training));
     return gm_context_reserve(model->context, (size_t)most);
 }
 

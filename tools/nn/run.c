@@ -318,10 +318,9 @@ gm_status gm_model_freeze(gm_model *model)
         return GM_INVALID_ARGUMENT;
     gm_frozen_destroy(&model->network, model->frozen);
     gm_status status = gm_frozen_create(&model->network, &model->frozen);
-    gm_arena *arena = &model->inference;
-    for (int32_t i = 0; status == GM_OK && i < model->network.layer_count; i++)
-        if (arena->passes[i].plan)
-            status = gm_frozen_pack(model->context, &model->network, i, arena->passes[i].plan, model->frozen);
+    model->inference.planned_images = 0; /* plans for weights that are packed in each call */
+    if (status == GM_OK)
+        status = gm_model_prepare(model, &model->inference, model->inference.images, model->inference.groups);
     if (status != GM_OK) {
         gm_frozen_destroy(&model->network, model->frozen);
         model->frozen = NULL;
