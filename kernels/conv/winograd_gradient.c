@@ -12,35 +12,49 @@
 enum { TAPS = 9 };
 
 /* Filters and channels of a block, and tiles that are transformed before they are multiplied. */
-enum { BLOCK = 128, BATCH_TILES = 64 };
+enum { BLOCK = 128, LEAST_BLOCK = 64, BATCH_TILES = 64 };
 
-/* Chunks to be shared out, and tiles of a part that are worth its transform of the sums. */
-enum { CHUNKS = 16, PART_TILES = 96 };
+/* Chunks to be shared out, below which blocks are halved, and tiles of a part that are worth its transform of the sums.
+ */
+enum { CHUNKS = 16, LEAST_CHUNKS = 4, PART_TILES = 96 };
 
 /* All of it decides bits or does not depend on the threads. */
 struct cut {
-    int64_t filter_blocks, channel_blocks, parts, batch_tiles;
+    int64_t filter_block, channel_block, filter_blocks, channel_blocks, parts, batch_tiles;
     int64_t ldd, d_stride, v_stride, sum_stride; /* of dy, x and sums, transformed */
     int64_t d_floats, v_floats, worker_floats;
     int64_t weights;
 };
 
+static void cut_blocks(struct cut *cut, const struct gm_gemm_kernels *gemm, const struct gm_winograd *w)
+{
+    const int64_t most = BLOCK / gemm->nr * gemm->nr, least = LEAST_BLOCK / gemm->nr * gemm->nr;
+    const int64_t worth = gm_max_i64(1, gm_min_i64(w->strips * w->across / PART_TILES, w->strips));
+    cut->filter_block = gm_min_i64(most, gm_round_up(w->filters, gemm->nr));
+    cut->channel_block = gm_min_i64(most, gm_round_up(w->channels, gemm->nr));
+    for (;;) {
+        cut->filter_blocks = gm_ceil_div(w->filters, cut->filter_block);
+        cut->channel_blocks = gm_ceil_div(w->channels, cut->channel_block);
+        cut->parts = gm_min_i64(gm_ceil_div(CHUNKS, cut->filter_blocks * cut->channel_blocks), worth);
+        int64_t *larger = cut->filter_block >= cut->channel_block ? &cut->filter_block : &cut->channel_block;
+        if (cut->filter_blocks * cut->channel_blocks * cut->parts >= LEAST_CHUNKS || *larger < 2 * least)
+            return;
+        *larger = gm_round_up(*larger / 2, gemm->nr);
+    }
+}
+
 static struct cut make_cut(const struct gm_gemm_kernels *gemm, const struct gm_winograd *w)
 {
-    const int64_t block = BLOCK / gemm->nr * gemm->nr;
     struct cut cut = {
-        .filter_blocks = gm_ceil_div(w->filters, block),
-        .channel_blocks = gm_ceil_div(w->channels, block),
         .batch_tiles = gm_max_i64(1, BATCH_TILES / w->across) * w->across,
         .weights = w->filters * w->channels * TAPS,
     };
-    const int64_t worth = gm_max_i64(1, w->strips * w->across / PART_TILES);
-    cut.parts = gm_min_i64(gm_min_i64(gm_ceil_div(CHUNKS, cut.filter_blocks * cut.channel_blocks), worth), w->strips);
-    cut.ldd = gm_round_up(gm_min_i64(w->filters, block), gemm->slack);
-    const int64_t width = gm_round_up(gm_min_i64(w->channels, block), gemm->slack);
+    cut_blocks(&cut, gemm, w);
+    cut.ldd = gm_round_up(gm_min_i64(w->filters, cut.filter_block), gemm->slack);
+    const int64_t width = gm_round_up(gm_min_i64(w->channels, cut.channel_block), gemm->slack);
     cut.d_stride = gm_winograd_stride(cut.batch_tiles * cut.ldd);
     cut.v_stride = gm_winograd_stride(cut.batch_tiles * width);
-    cut.sum_stride = gm_winograd_stride(gm_min_i64(w->filters, block) * width);
+    cut.sum_stride = gm_winograd_stride(gm_min_i64(w->filters, cut.filter_block) * width);
     cut.d_floats = w->positions * cut.d_stride + gm_round_up(gemm->mr, GM_CACHE_LINE);
     cut.v_floats = w->positions * cut.v_stride;
     cut.worker_floats = cut.d_floats + cut.v_floats + w->positions * cut.sum_stride;
@@ -127,10 +141,9 @@ static void add_part(void *arg, int64_t chunk, int worker)
     const struct cut *cut = job->cut;
     const int64_t blocks = cut->filter_blocks * cut->channel_blocks, part = chunk / blocks;
     const int64_t filter_block = chunk % blocks / cut->channel_blocks, channel_block = chunk % cut->channel_blocks;
-    const int64_t grain = BLOCK / job->gemm->nr * job->gemm->nr;
-    struct task task = {.filter = filter_block * grain, .channel = channel_block * grain};
-    task.filters = gm_min_i64(grain, w->filters - task.filter);
-    task.channels = gm_min_i64(grain, w->channels - task.channel);
+    struct task task = {.filter = filter_block * cut->filter_block, .channel = channel_block * cut->channel_block};
+    task.filters = gm_min_i64(cut->filter_block, w->filters - task.filter);
+    task.channels = gm_min_i64(cut->channel_block, w->channels - task.channel);
     task.d = job->workspace + worker * cut->worker_floats;
     task.v = task.d + cut->d_floats;
     task.sums = task.v + cut->v_floats;
