@@ -179,6 +179,22 @@ static inline bool is_inside(int64_t height, int64_t width, int64_t size, int64_
     return row >= 0 && col >= 0 && row + size <= height && col + size <= width;
 }
 
+/* `pixels` of a row, finished as they are read. */
+WALK_INLINE float *gather_pixels(const float *x, int64_t ld, int64_t pixels, int64_t lanes, vec scale, vec shift,
+                                 vec least, float *patch)
+{
+    for (; pixels > 0; pixels--, x += ld, patch += VEC_LANES)
+        vec_store(patch, vec_max(least, vec_fma(scale, walk_load(x, lanes), shift)));
+    return patch;
+}
+
+WALK_INLINE float *gather_nothing(int64_t pixels, float *patch)
+{
+    for (; pixels > 0; pixels--, patch += VEC_LANES)
+        vec_store(patch, vec_zero());
+    return patch;
+}
+
 /* A patch with what lies outside the image, beyond the channels or before normalisation. */
 static __attribute__((noinline)) void gather(const struct gm_winograd_source *x, int64_t size, int64_t row, int64_t col,
                                              int64_t channel, int64_t lanes, float *patch)
@@ -186,16 +202,17 @@ static __attribute__((noinline)) void gather(const struct gm_winograd_source *x,
     const vec scale = x->scale ? vec_load_n(x->scale + channel, lanes) : vec_set(1.0f);
     const vec shift = x->scale ? vec_load_n(x->shift + channel, lanes) : vec_zero();
     const vec least = x->relu ? vec_zero() : vec_set(-INFINITY);
+    const int64_t ld = x->ld, first = col < 0 ? -col : 0, inside = x->width - col < size ? x->width - col : size;
     for (int64_t r = row; r < row + size; r++) {
-        for (int64_t c = col; c < col + size; c++, patch += VEC_LANES) {
-            if (r < 0 || r >= x->height || c < 0 || c >= x->width)
-                vec_store(patch, vec_zero());
-            else
-                vec_store(
-                    patch,
-                    vec_max(least,
-                            vec_fma(scale, vec_load_n(x->data + (r * x->width + c) * x->ld + channel, lanes), shift)));
+        if (r < 0 || r >= x->height) {
+            patch = gather_nothing(size, patch);
+            continue;
         }
+        const float *line = x->data + (r * x->width + col + first) * ld + channel;
+        patch = gather_nothing(first, patch);
+        patch = lanes == VEC_LANES ? gather_pixels(line, ld, inside - first, VEC_LANES, scale, shift, least, patch)
+                                   : gather_pixels(line, ld, inside - first, lanes, scale, shift, least, patch);
+        patch = gather_nothing(size - inside, patch);
     }
 }
 
