@@ -248,9 +248,9 @@ static int64_t lay_out(gm_model *model, gm_buffer *buffers, char *memory, int64_
     struct cursor cursor = {memory, 0};
     lay_out_parameters(&model->network, model->training && model->trained.accumulation, &cursor);
     *zero_bytes = cursor.used;
-    lay_out_arena(&model->network, &model->inference, buffers, &cursor);
-    if (model->training)
+    if (model->training) /* beside the parameters: inference may never touch its part */
         lay_out_arena(&model->network, &model->trained, buffers, &cursor);
+    lay_out_arena(&model->network, &model->inference, buffers, &cursor);
     return cursor.used;
 }
 
