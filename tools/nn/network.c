@@ -175,13 +175,23 @@ static int64_t output_size(const gm_layer *layer)
     return gm_map_pixels(&layer->out) * layer->out.channels;
 }
 
-/* How many times as large as its output the largest one of the encoder is. */
-static int64_t largest_over(const gm_network *network, const gm_layer *layer)
+/* A normalised map that is written, perhaps with a residual added. */
+static bool is_sum(const gm_network *network, const gm_layer *layer)
+{
+    return (layer->kind == GM_LAYER_BATCHNORM || layer->kind == GM_LAYER_BATCHNORM_ADD) && layer->x >= 0 &&
+           network->layers[layer->x].kind == GM_LAYER_CONV;
+}
+
+/* Of the encoder's outputs, or of these sums alone. */
+static int64_t largest_output(const gm_network *network, bool sums)
 {
     int64_t largest = 0;
-    for (int32_t i = 0; i < network->encoder_layers; i++)
-        largest = output_size(&network->layers[i]) > largest ? output_size(&network->layers[i]) : largest;
-    return largest / output_size(layer);
+    for (int32_t i = 0; i < network->encoder_layers; i++) {
+        const gm_layer *layer = &network->layers[i];
+        if (output_size(layer) > largest && (!sums || is_sum(network, layer)))
+            largest = output_size(layer);
+    }
+    return largest;
 }
 
 bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation)
@@ -189,14 +199,8 @@ bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation
     if (i < 0 || i >= network->encoder_layers)
         return false;
     const gm_layer *layer = &network->layers[i];
-    switch (layer->kind) {
-    case GM_LAYER_BATCHNORM:
-    case GM_LAYER_BATCHNORM_ADD:
-        return network->layers[layer->x].kind == GM_LAYER_CONV && largest_over(network, layer) <= 2;
-    case GM_LAYER_CONV:
-        return recomputation && (layer->x == GM_NETWORK_INPUT || layer->kernel == 1) &&
-               largest_over(network, layer) == 1;
-    default:
-        return false;
-    }
+    if (is_sum(network, layer))
+        return 2 * output_size(layer) >= largest_output(network, true);
+    return recomputation && layer->kind == GM_LAYER_CONV && (layer->x == GM_NETWORK_INPUT || layer->kernel == 1) &&
+           output_size(layer) == largest_output(network, false);
 }
