@@ -62,14 +62,16 @@ static struct chunk chunk_at(const struct job *job, int64_t index)
     return c;
 }
 
-/* No row, column, or line is made up. */
+/* No row, column, or line is made up. Pixels that a stride leaves out are not skipped in place: copied, those that are
+ * met become one row (join_rows()). */
 static bool may_stay_in_place(const struct gm_conv_call *call, const struct gm_conv_window *w)
 {
     const struct gm_conv_source *s = &call->source;
     const bool inside = w->top <= 0 && w->left <= 0 &&
                         (w->out_height - 1) * w->stride - w->top + w->kernel_height <= w->height &&
                         (w->out_width - 1) * w->stride - w->left + w->kernel_width <= w->width;
-    return inside && !s->input.scale && !s->input.relu && (w->kernel_width == 1 || s->ldx == w->channels);
+    const bool skips = w->stride > 1 && w->kernel_height == 1 && w->kernel_width == 1;
+    return inside && !skips && !s->input.scale && !s->input.relu && (w->kernel_width == 1 || s->ldx == w->channels);
 }
 
 /* Where pixels follow each other in the band. A single tap needs only the pixels that it meets. */
@@ -222,6 +224,22 @@ static struct view view_of(const struct job *job, const struct gm_conv_piece *c,
     }
     const int64_t row = job->span * job->pixel;
     return (struct view){band, job->image, job->row_step * row, row, job->col_step * job->pixel, job->pixel};
+}
+
+/* Rows of a single tap that follow each other in A and in C are one row, so that tiles go on from one to the next. */
+static void join_rows(const struct gm_conv_window *w, const struct view *v, struct gm_conv_piece *c)
+{
+    const bool inside = w->top <= 0 && (w->out_height - 1) * w->stride - w->top < w->height;
+    if (w->kernel_height != 1 || w->kernel_width != 1 || !inside)
+        return;
+    if (v->row != c->cols * v->col || w->out_row != c->cols * w->out_pixel)
+        return;
+    c->cols *= c->rows;
+    c->rows = 1;
+    if (v->image != c->cols * v->col || w->out_image != c->cols * w->out_pixel)
+        return;
+    c->cols *= c->images;
+    c->images = 1;
 }
 
 /* One panel of the result of a chunk. */
@@ -380,7 +398,7 @@ static void run_chunk(void *arg, int64_t index, int worker)
     const struct job *job = arg;
     const struct gm_conv_call *call = job->call;
     const struct gm_conv_window *w = &job->w;
-    const struct chunk c = chunk_at(job, index);
+    struct chunk c = chunk_at(job, index);
     float *band = job->bands + worker * job->band_floats;
     int64_t *const held = job->held + worker * HELD_APART;
     if (!job->in_place && *held != c.slot)
@@ -388,6 +406,7 @@ static void run_chunk(void *arg, int64_t index, int worker)
     *held = c.slot;
     struct panel p = {.job = job, .chunk = &c, .view = view_of(job, &c.piece, band), .depth = gm_conv_window_depth(w)};
     const int64_t first = w->out_first + out_row(w, c.piece.image, c.piece.row, c.piece.col);
+    join_rows(w, &p.view, &c.piece);
     for (p.col = c.first_col; p.col < c.last_col; p.col += job->gemm->nr) {
         p.cols = gm_min_i64(job->gemm->nr, c.last_col - p.col);
         p.b = call->packed + w->panels + p.col * p.depth;
