@@ -19,8 +19,10 @@ static const struct gm_conv_algorithm *choose(const gm_conv_plan *plan, gm_conv_
     const struct gm_conv_algorithm *winograd = plan->options.exact ? NULL : gm_conv_winograd(plan, pass);
     if (winograd)
         return winograd;
-    if (pass != GM_CONV_WEIGHT_GRADIENT)
+    if (pass == GM_CONV_FORWARD)
         return &gm_conv_implicit;
+    if (pass == GM_CONV_DATA_GRADIENT)
+        return gm_conv_transposed_patches_pay(plan) ? &gm_conv_patch_data_gradient : &gm_conv_implicit;
     return gm_conv_patches_pay(plan) ? &gm_conv_patch_gradient : &gm_conv_implicit_gradient;
 }
 

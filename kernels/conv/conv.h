@@ -95,6 +95,10 @@ extern const struct gm_conv_algorithm gm_conv_implicit, gm_conv_implicit_gradien
 extern const struct gm_conv_algorithm gm_conv_patch_gradient;
 bool gm_conv_patches_pay(const gm_conv_plan *plan);
 
+/* The data gradient of few input channels, as patches that are added up. Exact. */
+extern const struct gm_conv_algorithm gm_conv_patch_data_gradient;
+bool gm_conv_transposed_patches_pay(const gm_conv_plan *plan);
+
 /* Winograd's, with tiles of 4x4 and 2x2 outputs: all passes of 3x3 convolutions of stride 1 whose padding is at most 2.
  * |error| <= 1e-5 in the norm. */
 extern const struct gm_conv_algorithm gm_conv_winograd_4, gm_conv_winograd_2;

@@ -40,8 +40,8 @@ struct gm_gemm_block {
     const float *next_a;                 /* of the block after this one, asked for in the last tile; or NULL */
     const float *b;                      /* packed; or NULL, then `source` */
     int64_t b_others, b_before;          /* k of a packed panel that are not the block's, and those before it */
-    const float *next_b;                 /* of the block after this one's single panel: `next_floats` of it are asked */
-    int64_t next_floats;                 /* for on the way; or NULL */
+    const float *next_b;                 /* what the block after this one, a single panel, reads; or NULL */
+    int64_t next_floats;                 /* of it this block asks for ahead */
     const struct gm_gemm_source *source; /* op(B) as it is stored, from this column and this k on, */
     int64_t source_col, source_k;
     float *panel; /* packed panel by panel into nr depth + slack floats */

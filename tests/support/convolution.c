@@ -22,6 +22,9 @@ const conv_case conv_cases[CONV_CASES] = {
     {16, 7, 7, 24, 12, 3, 3, 2, 1, 2, 0},    {8, 3, 3, 24, 2, 3, 3, 1, 4, 1, 0},
     {1, 20, 9, 512, 3, 1, 1, 2, 0, 1, 0},    {2, 1, 30, 3, 4, 1, 5, 2, 2, 1, 0},
     {4, 2, 2, 8, 24, 1, 1, 2, 0, 2, 0}, /* phases of the stride without taps, one pixel wide */
+    {1, 3, 600, 2, 10, 3, 3, 1, 1, 1, 3},    {2, 5, 6, 3, 700, 3, 3, 1, 1, 1, 0},
+    {1, 3, 3, 2, 9, 3, 3, 1, 4, 1, 0},       {1, 7, 9, 3, 9, 3, 2, 3, 1, 1, 1},
+    {17, 6, 5, 1, 12, 5, 5, 2, 2, 1, 0}, /* few input channels, whose data gradient adds patches up */
 };
 
 gm_conv_shape conv_shape_of(const conv_case *c)
