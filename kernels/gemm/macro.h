@@ -68,7 +68,7 @@ static inline void ask_for_next_panel(const struct gm_gemm_block *x, int64_t j, 
     }
 }
 
-/* One panel of B times all rows. B in place is packed by the first tile that reads it. */
+/* One panel of B times all rows. B in place is packed by the first tile that reads it, for those after it. */
 static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
 {
     if (j >= x->rows - 1 + x->skip_from)
@@ -106,6 +106,8 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         tile.ldb = x->source->ld;
     }
     ask_for_next_panel(x, j, row_tiles, &tile);
+    if (in_place)
+        tile.next_b = j + TILE_COLS < x->cols ? tile.b + TILE_COLS : tile.b;
     for (int64_t t = 0, i = 0, rows; t < row_tiles; t++, i += rows, tile.next_b += x->depth * tile.next_step) {
         rows = base + (t < longer);
         if (j >= i + rows - 1 + x->skip_from)
@@ -115,7 +117,9 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         const int64_t tile_vecs = wanted < cols ? (wanted + VEC_LANES - 1) / VEC_LANES : vecs;
         tile.cols = tile_vecs < vecs ? tile_vecs * VEC_LANES : cols;
         tile.a = tile_rows(x, t, i);
-        tile.next_a = x->next_a && t == row_tiles - 1 ? x->next_a : tile_rows(x, t, clash ? i : i + rows);
+        tile.next_a = tile_rows(x, t, clash ? i : i + rows);
+        if (t == row_tiles - 1) /* behind it may be no memory */
+            tile.next_a = x->next_a ? x->next_a : x->a;
         tile.c = x->c + i * x->ldc + j;
         tile.old = x->old ? x->old + i * x->ldold + j : tile.c;
         tile_of[by_rows][in_place][rows][tile_vecs](&tile);

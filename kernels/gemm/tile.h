@@ -38,7 +38,7 @@ struct tile {
     const float *next_a; /* of the tile after this one */
     int64_t lda;         /* by rows: from one row to the next; else from one k to the next, rows being neighbours */
     int64_t ldb;         /* from one k to the next */
-    const float *next_b; /* packed: this tile's share of the panel after this one */
+    const float *next_b; /* packed: this tile's share of the panel after this one; in place: that panel */
     int64_t next_step;   /* in it from one k to the next */
     float *kept;         /* of B in place: where its vectors go, so that the next tiles find them packed */
     int64_t ldkept;      /* from one k to the next; 0 if nobody wants them */
@@ -200,23 +200,30 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
             sum[i][v] = vec_zero();
     }
 
-    const float *a = t->a, *b = t->b, *row[ROW_POINTERS];
-    const float *next = t->next_b;
+    const float *a = t->a, *b = t->b, *next = t->next_b, *row[ROW_POINTERS];
     float *kept = t->kept;
-    const int64_t lda = t->lda, ldb = t->ldb, ldkept = t->ldkept, last = t->cols - (vecs - 1) * VEC_LANES;
+    const int64_t lda = t->lda, ldb = t->ldb, cols = t->cols, last = cols - (vecs - 1) * VEC_LANES;
+    int64_t ldkept = t->ldkept;
     GM_UNROLL
     for (int i = 0; i < rows; i += POINTER_ROWS)
         row[i / POINTER_ROWS] = a + i * lda;
+    const float *ahead = t->depth > AHEAD ? b + AHEAD * ldb : next;
     for (int64_t k = t->depth; k > 0; k--) {
-        if (in_place) {
-            GM_UNROLL
-            for (int col = 0; col < vecs * VEC_LANES; col += LINE)
-                __builtin_prefetch(b + AHEAD * ldb + col, 0, 2);
-            __builtin_prefetch(b + AHEAD * ldb + t->cols - 1, 0, 2);
-        }
         if (place == PACKED) {
             __builtin_prefetch(next, 0, 2);
             next += t->next_step;
+        }
+        if (in_place) {
+            /* What follows B may be on no page, and it takes long to see that. */
+            if (k == AHEAD)
+                ahead = next;
+            GM_UNROLL
+            for (int col = LINE; col < vecs * VEC_LANES; col += LINE)
+                __builtin_prefetch(ahead + col - 1, 0, 2);
+            __builtin_prefetch(ahead + cols - 1, 0, 2);
+            ahead += ldb;
+            /* One loop for both kinds of tiles, those whose B is kept and those whose is not. */
+            __asm__("" : "+r"(ldkept));
         }
         if (far && !by_rows && lda != TILE_ROWS) {
             __builtin_prefetch(a + AHEAD * lda + rows - 1, 0, 3);
@@ -226,10 +233,13 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
                 __builtin_prefetch(t->next_a + (t->depth - k) + i * lda, 0, 3);
         }
         GM_UNROLL
-        for (int v = 0; v < vecs; v++) {
+        for (int v = 0; v < vecs; v++)
             right[v] = masked && v == vecs - 1 ? vec_load_n(b + v * VEC_LANES, last) : vec_load(b + v * VEC_LANES);
-            if (in_place)
+        if (in_place && __builtin_expect(ldkept != 0, 1)) {
+            GM_UNROLL
+            for (int v = 0; v < vecs; v++)
                 vec_store(kept + v * VEC_LANES, right[v]);
+            kept += ldkept;
         }
         if (by_rows)
             step_by_rows(rows, vecs, row, lda, right, sum);
@@ -237,8 +247,6 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
             step(rows, vecs, a, right, sum);
         a += lda;
         b += ldb;
-        if (in_place)
-            kept += ldkept;
     }
 
     const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f, plain = !t->finish && !t->stream;
