@@ -9,17 +9,17 @@
 /* Floats of a chunk's planes, half of a second-level cache; pixels of dy for one product; chunks to share. */
 enum { PLANES_FLOATS = 1 << 16, BLOCK_PIXELS = 256, LEAST_CHUNKS = 16 };
 
-/* Fewer sums cost less than adding the patches up. */
-enum { LEAST_CHANNELS = 8 };
+/* Fewer sums cost less than adding the patches up; longer patches of a block leave the second-level cache. */
+enum { LEAST_CHANNELS = 8, MOST_PATCH = 512 };
 
 struct job {
     const struct gm_gemm_kernels *gemm;
     const struct gm_conv_call *call;
     gm_conv_shape shape;
     int64_t out_height, out_width, patch;
-    int64_t bands, band_rows; /* of dx in an image; rows at most */
-    int64_t phase_width;      /* columns of dx in a plane */
-    int64_t rows, cols;       /* of dy in a product, at most */
+    int64_t bands, band_rows;    /* of dx in an image; rows at most */
+    int64_t phases, phase_width; /* of columns of dx, and such columns in a plane */
+    int64_t rows, cols;          /* of dy in a product, at most */
     int64_t planes_floats, patches_floats, panel_floats;
     float *scratch; /* for each thread these floats */
 };
@@ -33,7 +33,8 @@ bool gm_conv_transposed_patches_pay(const gm_conv_plan *plan)
 {
     const gm_conv_shape *s = &plan->shape;
     const int64_t patch = s->kernel_height * s->kernel_width * s->in_channels;
-    return 2 * s->in_channels <= plan->gemm->slack && patch >= plan->gemm->mr && s->out_channels >= LEAST_CHANNELS;
+    return 2 * s->in_channels <= plan->gemm->slack && patch >= plan->gemm->mr && patch <= MOST_PATCH &&
+           s->out_channels >= LEAST_CHANNELS;
 }
 
 static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *call)
@@ -46,10 +47,11 @@ static struct job make_job(const gm_conv_plan *plan, const struct gm_conv_call *
         .out_height = plan->out_height,
         .out_width = plan->out_width,
         .patch = s->kernel_height * s->kernel_width * s->in_channels,
+        .phases = gm_min_i64(s->stride, s->width),
         .phase_width = gm_ceil_div(s->width, s->stride),
     };
     const int64_t line = GM_CACHE_LINE / (int64_t)sizeof(float);
-    const int64_t row_floats = s->in_channels * s->stride * job.phase_width;
+    const int64_t row_floats = s->in_channels * job.phases * job.phase_width;
     const int64_t fitting = gm_max_i64(1, PLANES_FLOATS / row_floats);
     job.bands = gm_max_i64(gm_ceil_div(s->height, fitting), gm_ceil_div(LEAST_CHUNKS, s->batch));
     job.bands = gm_min_i64(job.bands, s->height);
@@ -112,11 +114,11 @@ static void add_tap(const struct job *job, const struct block *b, int64_t i, int
     const gm_conv_shape *s = &job->shape;
     const int64_t phase = ((j - s->padding) % s->stride + s->stride) % s->stride;
     const int64_t left = b->col + (j - s->padding - phase) / s->stride; /* where the first pixel falls in its plane */
-    const int64_t inside = phase < s->width ? (s->width - phase - 1) / s->stride + 1 : 0;
+    const int64_t inside = phase < job->phases ? (s->width - phase - 1) / s->stride + 1 : 0;
     const int64_t first = gm_max_i64(0, -left), end = gm_min_i64(b->cols, inside - left);
     for (int64_t c = 0; c < s->in_channels && first < end; c++) {
         const float *row = patches + ((i * s->kernel_width + j) * s->in_channels + c) * b->rows * b->cols;
-        float *plane = planes + ((h * s->in_channels + c) * s->stride + phase) * job->phase_width;
+        float *plane = planes + ((h * s->in_channels + c) * job->phases + phase) * job->phase_width;
         add_row(end - first, row + first, plane + left + first);
     }
 }
@@ -140,8 +142,8 @@ static void write_band(const struct job *job, const struct gm_conv_piece *band, 
     for (int64_t h = 0; h < band->rows; h++) {
         float *const row = call->out + ((band->image * s->height + band->row + h) * s->width) * call->ldout;
         for (int64_t c = 0; c < s->in_channels; c++)
-            for (int64_t phase = 0; phase < s->stride; phase++) {
-                const float *plane = planes + ((h * s->in_channels + c) * s->stride + phase) * job->phase_width;
+            for (int64_t phase = 0; phase < job->phases; phase++) {
+                const float *plane = planes + ((h * s->in_channels + c) * job->phases + phase) * job->phase_width;
                 for (int64_t w = phase; w < s->width; w += s->stride, plane++) {
                     float *const x = row + w * call->ldout + c;
                     *x = call->beta == 0.0f ? *plane : *x + *plane;
