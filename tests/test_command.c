@@ -107,6 +107,8 @@ static const struct {
     {"bench resnet9", 0, 0, 2, "resnet9: nothing to time by that name"},
     {"bench conv --size=2", 0, 0, 2, "cannot build conv for 64 images of 2 x 2"},
     {"bench conv --size=8 --channels=1 --batch-size=2", 0, 0, 0, "\n  convolution        3 "},
+    {"bench conv --size=8 --channels=1 --batch-size=2 --conv-width=3", 0, 0, 0, "conv of width 3, 2 images"},
+    {"bench conv --conv-width=0", 0, 0, 2, "--conv-width 0: expected a number from 1"},
     {"train --help", 0, 0, 0, "photographs    resnet18"},
     {"train", 0, 0, 2, "gemel train fashion-mnist"},
     {"train good.npy --frobnicate", 0, 0, 2, "unrecognized option"},

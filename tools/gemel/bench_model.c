@@ -24,6 +24,7 @@ static gm_status create(bench *b, bool training, gm_error *error)
     gm_model_options options = gm_model_image_options(o->arch, o->size, o->size, o->channels, o->batch);
     options.views = 1;
     options.exact = o->exact;
+    options.conv_width = o->conv_width;
     options.training = training;
     gm_status status = gm_model_create(b->context, &options, &b->model);
     if (status == GM_OK && !training)
@@ -138,7 +139,11 @@ gm_status bench_model_run(gm_context *context, const bench_model_options *option
         status = time_calls(&b, train, &step, &rounds, error);
     if (status == GM_OK) {
         const double images = (double)options->batch, flops = (double)gm_model_flops(b.model, options->batch);
-        printf("%s, %lld images of %lld x %lld x %lld, %s, %d threads:\n", gm_arch_name(options->arch),
+        char width[32] = "";
+        if (options->arch == GM_ARCH_CONV)
+            snprintf(width, sizeof width, " of width %lld",
+                     (long long)(options->conv_width ? options->conv_width : gm_default_conv_width()));
+        printf("%s%s, %lld images of %lld x %lld x %lld, %s, %d threads:\n", gm_arch_name(options->arch), width,
                (long long)options->batch, (long long)options->size, (long long)options->size,
                (long long)options->channels, gm_isa_name(gm_context_isa(context)), gm_context_threads(context));
         printf("  forward and backward %9.2f ms  %8.1f images/s  %6.1f GFLOP/s\n", 1e3 * step, images / step,

@@ -17,13 +17,14 @@ static const char doc[] = "Time what the kernels save on this machine.\v"
                           "cross-correlation matrix in memory. conv, resnet18, resnet34 and resnet50 time a training "
                           "step and inference of that model, layer kind by layer kind.\n";
 
-enum { KEY_BATCH_SIZE = 1, KEY_DIM, KEY_SIZE, KEY_CHANNELS, KEY_EXACT };
+enum { KEY_BATCH_SIZE = 1, KEY_DIM, KEY_SIZE, KEY_CHANNELS, KEY_CONV_WIDTH, KEY_EXACT };
 
 static const struct argp_option options[] = {
     {"batch-size", KEY_BATCH_SIZE, "N", 0, "Rows of each view (256), or images (64)", 0},
     {"dim", KEY_DIM, "D", 0, "Columns: the width of the embedding (8192)", 0},
     {"size", KEY_SIZE, "PIXELS", 0, "Height and width of the images (32)", 0},
     {"channels", KEY_CHANNELS, "N", 0, "Channels of the images (3)", 0},
+    {"conv-width", KEY_CONV_WIDTH, "N", 0, "Channels of conv's first layer, as train's (32)", 0},
     {"exact", KEY_EXACT, 0, 0, "Convolutions by their definition alone, without Winograd's algorithm", 0},
     {0},
 };
@@ -68,6 +69,9 @@ static error_t parse_bench(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_CHANNELS:
         set_size("channels", argument, 1, &a->images.channels, state);
+        return 0;
+    case KEY_CONV_WIDTH:
+        set_size("conv-width", argument, 1, &a->images.conv_width, state);
         return 0;
     case KEY_EXACT:
         a->images.exact = true;
