@@ -1,7 +1,8 @@
 """Trains `conv` on a third of Fashion-MNIST, in every cell of two grids, and writes what its features are worth as CSV:
 batch size by learning rate, and width of the embedding by lambda. Usage: sweep.py GEMEL FILE.csv [THREADS]
 
-Every cell sees the same number of images. Rows that FILE.csv has already are not measured again. docs/guide.md tells what came of it."""
+Every cell sees the same number of images, in views with a weaker jitter than that of the preset. Rows that FILE.csv has already
+are not measured again. docs/guide.md tells what came of it."""
 import csv
 import gzip
 import pathlib
@@ -18,6 +19,7 @@ BATCHES = [(batch, factor * rate, 512, 0.0051)
            for factor in (1, 0.5, 2) for batch, rate in ((32, 0.0005), (128, 0.001), (512, 0.002))]
 EMBEDDINGS = [(128, 0.001, width, lambd)
               for lambd in (0.0051, 0.00128, 0.0204) for width in (512, 128, 2048)]
+JITTER = ["--jitter-probability=0.8", "--brightness=0.4", "--contrast=0.4"]
 CELLS = list(dict.fromkeys(BATCHES + EMBEDDINGS))
 SETTINGS = ["batch_size", "learning_rate", "projection_dim", "lambd"]
 
@@ -39,8 +41,8 @@ def write_data(folder):
 def accuracies(gemel, threads, folder, cell):
     run = folder / "run"
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in zip(SETTINGS, cell)]
-    subprocess.run([gemel, "train", folder / "data", "--arch=conv", f"--epochs={EPOCHS}", *flags, f"--threads={threads}",
-                    f"--checkpoint-dir={run}", "--overwrite", "--quiet"], check=True)
+    subprocess.run([gemel, "train", folder / "data", "--arch=conv", f"--epochs={EPOCHS}", *JITTER, *flags,
+                    f"--threads={threads}", f"--checkpoint-dir={run}", "--overwrite", "--quiet"], check=True)
     results = (run / "results.txt").read_text()
     return [re.search(rf"^{name} ([\d.]+)", results, re.MULTILINE)[1] for name in ("knn", "linear")]
 
