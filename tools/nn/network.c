@@ -202,7 +202,9 @@ bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation
     const int64_t largest_sum = largest_output(network, true);
     if (is_sum(network, layer))
         return 2 * output_size(layer) >= largest_sum;
-    const bool cheap = layer->kind == GM_LAYER_CONV && (layer->x == GM_NETWORK_INPUT || layer->kernel == 1);
-    const bool stem_of_many = layer->x == GM_NETWORK_INPUT && largest_sum > 0;
-    return cheap && (recomputation || stem_of_many) && output_size(layer) == largest_output(network, false);
+    if (layer->kind != GM_LAYER_CONV || output_size(layer) != largest_output(network, false))
+        return false;
+    const bool first = layer->x == GM_NETWORK_INPUT;
+    /* Networks with sums are deep: beside all their layers the first one's arithmetic is little. */
+    return recomputation ? first || layer->kernel == 1 : first && largest_sum > 0;
 }

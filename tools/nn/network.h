@@ -35,9 +35,9 @@ int32_t gm_network_gradient_owner(const gm_network *network, int32_t i);
 
 /* Whether the output of layer i is forgotten after the forward pass and made a second time on the way back, once others
  * have gone: that of a batch norm, alone or at the end of a residual block, of at least half the largest such map,
- * which costs a few passes over it; and that of a ResNet's first convolution, if none is larger, which costs 1 to 2 %
- * of a step. recomputation: the largest outputs, too, of other convolutions of the network's input or of single pixels,
- * which cost a product. */
+ * which costs a few passes over it; and that of a ResNet's first convolution, if none is larger, which is about 2 % of
+ * a step's arithmetic at most. recomputation: the largest outputs, too, of other convolutions of the network's input or
+ * of single pixels, which cost a product. */
 bool gm_network_forgets(const gm_network *network, int32_t i, bool recomputation);
 
 /* Fills the parameters, which must be zero: weights by seed, the same numbers on any number of threads. */
