@@ -139,13 +139,12 @@ gm_status bench_model_run(gm_context *context, const bench_model_options *option
         status = time_calls(&b, train, &step, &rounds, error);
     if (status == GM_OK) {
         const double images = (double)options->batch, flops = (double)gm_model_flops(b.model, options->batch);
-        char width[32] = "";
+        printf("%s", gm_arch_name(options->arch));
         if (options->arch == GM_ARCH_CONV)
-            snprintf(width, sizeof width, " of width %lld",
-                     (long long)(options->conv_width ? options->conv_width : gm_default_conv_width()));
-        printf("%s%s, %lld images of %lld x %lld x %lld, %s, %d threads:\n", gm_arch_name(options->arch), width,
-               (long long)options->batch, (long long)options->size, (long long)options->size,
-               (long long)options->channels, gm_isa_name(gm_context_isa(context)), gm_context_threads(context));
+            printf(" of width %lld", (long long)options->conv_width);
+        printf(", %lld images of %lld x %lld x %lld, %s, %d threads:\n", (long long)options->batch,
+               (long long)options->size, (long long)options->size, (long long)options->channels,
+               gm_isa_name(gm_context_isa(context)), gm_context_threads(context));
         printf("  forward and backward %9.2f ms  %8.1f images/s  %6.1f GFLOP/s\n", 1e3 * step, images / step,
                1e-9 * flops / step);
         printf("  features             %9.2f ms  %8.1f images/s\n", 1e3 * inference, images / inference);

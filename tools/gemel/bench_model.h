@@ -7,8 +7,7 @@
 
 typedef struct bench_model_options {
     gm_arch arch; /* of images */
-    int64_t batch, size, channels;
-    int64_t conv_width; /* 0: gm_default_conv_width() */
+    int64_t batch, size, channels, conv_width;
     bool exact;
 } bench_model_options;
 

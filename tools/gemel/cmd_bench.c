@@ -234,7 +234,9 @@ gm_status gm_command_bench(int argc, char **argv, gm_error *error)
 {
     const struct argp_child children[] = {{&gm_common_argp, 0, 0, 0}, {0}};
     const struct argp parser = {options, parse_bench, "loss|ARCH", doc, children, 0, 0};
-    bench_arguments arguments = {.common = gm_common_defaults(), .d = 8192, .images = {.size = 32, .channels = 3}};
+    bench_arguments arguments = {.common = gm_common_defaults(),
+                                 .d = 8192,
+                                 .images = {.size = 32, .channels = 3, .conv_width = gm_default_conv_width()}};
     const gm_status parsed = gm_command_parse(&parser, argc, argv, &arguments, error);
     if (parsed != GM_OK)
         return parsed;
