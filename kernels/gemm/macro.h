@@ -47,10 +47,11 @@ static inline const float *tile_rows(const struct gm_gemm_block *x, int64_t t, i
     return x->a + (x->a_transposed ? i : i * x->lda);
 }
 
-/* Rows of A in place that lie a multiple of 4 KiB apart share one set of the first-level cache, which holds 8 lines. */
+/* Rows of A in place that lie a multiple of 4 KiB apart share one set of the first-level cache, which holds 8 lines: a
+ * tile has no more rows then, and does not ask for those of the next one. */
 static inline bool rows_clash(const struct gm_gemm_block *x)
 {
-    return x->lda % 1024 == 0 && x->lda && !x->a_transposed && TILE_ROWS > 8;
+    return x->lda % 1024 == 0 && x->lda && !x->a_transposed;
 }
 
 /* Each of a panel's tiles asks for its share of the next one: the first from next_b on, next_step floats a k. At its
@@ -74,7 +75,8 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
     if (j >= x->rows - 1 + x->skip_from)
         return;
     const bool clash = rows_clash(x);
-    const int64_t row_tiles = gm_gemm_row_tiles(x->rows, clash ? TILE_ROWS / 2 : TILE_ROWS);
+    const int64_t further = clash ? 0 : 1; /* tiles from one to what it asks for */
+    const int64_t row_tiles = gm_gemm_row_tiles(x->rows, clash && TILE_ROWS > 8 ? TILE_ROWS / 2 : TILE_ROWS);
     const int64_t base = row_tiles == 1 ? x->rows : x->rows / row_tiles, longer = x->rows - base * row_tiles;
     const int64_t cols = x->cols - j < TILE_COLS ? x->cols - j : TILE_COLS;
     const int64_t vecs = (cols + VEC_LANES - 1) / VEC_LANES;
@@ -117,8 +119,8 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
         const int64_t tile_vecs = wanted < cols ? (wanted + VEC_LANES - 1) / VEC_LANES : vecs;
         tile.cols = tile_vecs < vecs ? tile_vecs * VEC_LANES : cols;
         tile.a = tile_rows(x, t, i);
-        tile.next_a = tile_rows(x, t, clash ? i : i + rows);
-        if (t == row_tiles - 1) /* behind it may be no memory */
+        tile.next_a = tile_rows(x, t, i + further * rows);
+        if (t + further == row_tiles) /* behind it may be no memory */
             tile.next_a = x->next_a ? x->next_a : x->a;
         tile.c = x->c + i * x->ldc + j;
         tile.old = x->old ? x->old + i * x->ldold + j : tile.c;
