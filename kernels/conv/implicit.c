@@ -2,14 +2,18 @@
  * weights. A kernel row of a pixel's patch is contiguous, and the next pixel's begins a stride further, so the products
  * read patches as rows of a matrix that nobody writes. */
 #include "conv/implicit.h"
+
+#include <string.h>
+
 #include "column_stats/column_stats.h"
 
 /* Floats of a copied band, half of a second-level cache, and chunks to share among threads. */
 enum { BAND_FLOATS = 1 << 17, LEAST_CHUNKS = 16 };
 
-/* Maps no wider than this whose padding is worth skipping: a product's rows are then the same pixel of so many images.
- */
-enum { NARROW = 8, NARROW_IMAGES = 7 };
+/* In maps no wider than this a product's rows may be the same pixel of at least so many images: where padding is worth
+ * skipping, and where k is more than one block and tiles of neighbours would have fewer rows than these, too few sums
+ * for the latency of multiply-adds. */
+enum { NARROW = 8, NARROW_IMAGES = 7, LEAST_TILE_ROWS = 5 };
 
 /* Where threads write next to each other they would take the line from each other's caches. */
 enum { HELD_APART = GM_CACHE_LINE / sizeof(int64_t) };
@@ -114,15 +118,26 @@ static struct taps taps_inside(int64_t place, int64_t stride, int64_t before, in
     return taps;
 }
 
-/* Whether at least a twentieth of the taps of narrow maps meets padding on the left and on the right. */
+/* Whether at least a twentieth of the taps meets padding on the left and on the right. */
 static bool padding_is_worth_skipping(const struct gm_conv_window *w)
 {
     int64_t skipped = 0;
-    for (int64_t q = 0; q < w->out_width && w->out_width <= NARROW; q++) {
+    for (int64_t q = 0; q < w->out_width; q++) {
         const struct taps taps = taps_inside(q, w->stride, w->left, w->kernel_width, w->width);
         skipped += w->kernel_width - gm_max_i64(0, taps.last - taps.first);
     }
     return 20 * skipped >= w->out_width * w->kernel_width && skipped > 0;
+}
+
+/* Rows of a single tap may be joined (join_rows()), which fills tiles, too. */
+static bool is_narrow(const struct job *job)
+{
+    const struct gm_conv_window *w = &job->w;
+    const bool joined = w->kernel_width == 1 && w->kernel_height == 1 && w->out_row == w->out_width * w->out_pixel;
+    const bool few_rows = w->out_width < LEAST_TILE_ROWS * gm_gemm_row_tiles(w->out_width, job->gemm->mr);
+    const bool short_tiles = !joined && few_rows && gm_conv_window_depth(w) > job->gemm->depth;
+    return w->out_width <= NARROW && job->cut.images_a_group >= NARROW_IMAGES &&
+           (short_tiles || padding_is_worth_skipping(w));
 }
 
 /* Of the shape alone: statistics are taken chunk by chunk. */
@@ -150,7 +165,7 @@ static void cut(struct job *job)
         job->images =
             gm_min_i64(gm_min_i64(rows / whole, job->cut.images_a_group), gm_ceil_div(w->batch, LEAST_CHUNKS));
     }
-    job->narrow = job->cut.images_a_group >= NARROW_IMAGES && padding_is_worth_skipping(w);
+    job->narrow = is_narrow(job);
     if (job->narrow) {
         job->rows = w->out_height;
         job->images = gm_min_i64(job->cut.images_a_group, job->gemm->mr);
@@ -309,13 +324,12 @@ static void multiply_nothing(const struct panel *p, int64_t rows, int64_t at, in
     multiply(p, none, 0, 0, true, true, at, step);
 }
 
-/* A product's rows are the pixels of one row of an image. k [before, before + depth) is a part of kernel row i. */
-static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_t parts)
+/* A product's rows are the pixels of one row of an image, and its k [begin, end) of kernel row i. */
+static void multiply_rows(const struct panel *p, int64_t i, int64_t begin, int64_t end)
 {
     const struct job *job = p->job;
     const struct gm_conv_window *w = &job->w;
-    const int64_t row_depth = w->kernel_width * w->channels, begin = gm_gemm_share(row_depth, parts, part),
-                  end = gm_gemm_share(row_depth, parts, part + 1);
+    const int64_t row_depth = w->kernel_width * w->channels;
     const struct view *v = &p->view;
     const struct gm_conv_piece *c = &p->chunk->piece;
     for (int64_t n = 0; n < c->images; n++) {
@@ -326,36 +340,38 @@ static void multiply_rows(const struct panel *p, int64_t i, int64_t part, int64_
                 c->cols, a, r + 1 < c->rows ? a + v->row : NULL, v->col, n * c->rows + r, c->images * c->rows};
             const int64_t at = out_row(w, n, r, 0);
             if (taps.first <= i && i < taps.last)
-                multiply(p, pixels, i * row_depth + begin, end - begin, i == taps.first && part == 0,
-                         i == taps.last - 1 && part == parts - 1, at, w->out_pixel);
-            else if (taps.first >= taps.last && i == 0 && part == 0)
+                multiply(p, pixels, i * row_depth + begin, end - begin, i == taps.first && begin == 0,
+                         i == taps.last - 1 && end == row_depth, at, w->out_pixel);
+            else if (taps.first >= taps.last && i == 0 && begin == 0)
                 multiply_nothing(p, c->cols, at, w->out_pixel);
         }
     }
 }
 
-/* A product's rows are one pixel of all images of the chunk, and its k a part of the channels of one tap. */
-static void multiply_images(const struct panel *p, int64_t i, int64_t j, int64_t part, int64_t parts)
+/* A product's rows are one pixel of all images of the chunk, and its k what meets the image of k [begin, end) of kernel
+ * row i. */
+static void multiply_images(const struct panel *p, int64_t i, int64_t begin, int64_t end)
 {
     const struct job *job = p->job;
     const struct gm_conv_window *w = &job->w;
-    const int64_t begin = gm_gemm_share(w->channels, parts, part), end = gm_gemm_share(w->channels, parts, part + 1);
-    const int64_t before = (i * w->kernel_width + j) * w->channels + begin;
     const struct view *v = &p->view;
     const struct gm_conv_piece *c = &p->chunk->piece;
     for (int64_t r = 0; r < c->rows; r++) {
         const struct taps rows = taps_inside(c->row + r, w->stride, w->top, w->kernel_height, w->height);
         for (int64_t q = 0; q < c->cols; q++) {
             const struct taps cols = taps_inside(c->col + q, w->stride, w->left, w->kernel_width, w->width);
-            const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + j * v->pixel + begin;
+            const bool meets = rows.first < rows.last && cols.first < cols.last;
+            const int64_t from = gm_max_i64(begin, cols.first * w->channels),
+                          to = gm_min_i64(end, cols.last * w->channels), at = out_row(w, 0, r, q);
+            const float *a = v->origin + r * v->row + i * v->tap_row + q * v->col + from;
             const float *next_row = r + 1 < c->rows ? a - q * v->col + v->row : NULL;
             const struct pixels pixels = {
                 c->images, a, q + 1 < c->cols ? a + v->col : next_row, v->image, r * c->cols + q, c->rows * c->cols};
-            const int64_t at = out_row(w, 0, r, q);
-            if (rows.first <= i && i < rows.last && cols.first <= j && j < cols.last)
-                multiply(p, pixels, before, end - begin, i == rows.first && j == cols.first && part == 0,
-                         i == rows.last - 1 && j == cols.last - 1 && part == parts - 1, at, w->out_image);
-            else if ((rows.first >= rows.last || cols.first >= cols.last) && i == 0 && j == 0 && part == 0)
+            if (meets && rows.first <= i && i < rows.last && from < to)
+                multiply(p, pixels, i * w->kernel_width * w->channels + from, to - from,
+                         i == rows.first && from == cols.first * w->channels,
+                         i == rows.last - 1 && to == cols.last * w->channels, at, w->out_image);
+            else if (!meets && i == 0 && begin == 0)
                 multiply_nothing(p, c->images, at, w->out_image);
         }
     }
@@ -366,20 +382,16 @@ static void multiply_panel(const struct panel *p)
     const struct job *job = p->job;
     const struct gm_conv_window *w = &job->w;
     const int64_t row_depth = w->kernel_width * w->channels;
-    if (p->depth == 0) {
-        for (int64_t n = 0; n < p->chunk->piece.images; n++)
-            for (int64_t r = 0; r < p->chunk->piece.rows; r++)
-                multiply_nothing(p, p->chunk->piece.cols, out_row(w, n, r, 0), w->out_pixel);
-        return;
-    }
     for (int64_t i = 0; i < w->kernel_height; i++) {
         const int64_t parts = gm_ceil_div(row_depth, job->gemm->depth);
-        for (int64_t part = 0; !job->narrow && part < parts; part++)
-            multiply_rows(p, i, part, parts);
-        const int64_t tap_parts = gm_ceil_div(w->channels, job->gemm->depth);
-        for (int64_t j = 0; job->narrow && j < w->kernel_width; j++)
-            for (int64_t part = 0; part < tap_parts; part++)
-                multiply_images(p, i, j, part, tap_parts);
+        for (int64_t part = 0; part < parts; part++) {
+            const int64_t begin = gm_gemm_share(row_depth, parts, part),
+                          end = gm_gemm_share(row_depth, parts, part + 1);
+            if (job->narrow)
+                multiply_images(p, i, begin, end);
+            else
+                multiply_rows(p, i, begin, end);
+        }
     }
 }
 
@@ -393,12 +405,29 @@ static void take_statistics(const struct panel *p)
                       job->mean + at, job->squares + at);
 }
 
+/* A phase of a data gradient that no tap meets. */
+static void clear(const struct job *job, const struct chunk *chunk)
+{
+    const struct gm_conv_window *w = &job->w;
+    const struct gm_conv_piece *c = &chunk->piece;
+    const size_t bytes = (size_t)(chunk->last_col - chunk->first_col) * sizeof(float);
+    float *const out = job->call->out + w->out_first * job->call->ldout + chunk->first_col;
+    for (int64_t n = c->image; n < c->image + c->images; n++)
+        for (int64_t r = c->row; r < c->row + c->rows; r++)
+            for (int64_t q = c->col; q < c->col + c->cols; q++)
+                memset(out + out_row(w, n, r, q) * job->call->ldout, 0, bytes);
+}
+
 static void run_chunk(void *arg, int64_t index, int worker)
 {
     const struct job *job = arg;
     const struct gm_conv_call *call = job->call;
     const struct gm_conv_window *w = &job->w;
     struct chunk c = chunk_at(job, index);
+    if (gm_conv_window_depth(w) == 0) {
+        clear(job, &c);
+        return;
+    }
     float *band = job->bands + worker * job->band_floats;
     int64_t *const held = job->held + worker * HELD_APART;
     if (!job->in_place && *held != c.slot)

@@ -36,6 +36,8 @@ const conv_case conv_cases[CONV_CASES] = {
     {8, 3, 3, 24, 2, 3, 3, 1, 4, 1, 0},
     {1, 20, 9, 512, 3, 1, 1, 2, 0, 1, 0},
     {2, 1, 30, 3, 4, 1, 5, 2, 2, 1, 0},
+    {8, 4, 13, 96, 18, 3, 3, 2, 1, 1, 0}, /* rows too short for a tile */
+    {8, 3, 14, 18, 300, 1, 1, 2, 0, 1, 2},
     {4, 2, 2, 8, 24, 1, 1, 2, 0, 2, 0}, /* phases of the stride without taps, one pixel wide */
     /* Few input channels, whose data gradient adds patches up: in blocks, bands, blocks of k, without taps. */
     {1, 3, 600, 2, 10, 3, 3, 1, 1, 1, 3},

@@ -11,7 +11,7 @@ typedef struct conv_case {
     int64_t groups, pad; /* pad: of every leading dimension */
 } conv_case;
 
-enum { CONV_CASES = 37 };
+enum { CONV_CASES = 39 };
 extern const conv_case conv_cases[CONV_CASES];
 
 gm_conv_shape conv_shape_of(const conv_case *c);
