@@ -66,6 +66,11 @@ static struct chunk chunk_at(const struct job *job, int64_t index)
     return c;
 }
 
+static bool has_one_tap(const struct gm_conv_window *w)
+{
+    return w->kernel_height == 1 && w->kernel_width == 1;
+}
+
 /* No row, column, or line is made up. Pixels that a stride leaves out are not skipped in place: copied, those that are
  * met become one row (join_rows()). */
 static bool may_stay_in_place(const struct gm_conv_call *call, const struct gm_conv_window *w)
@@ -74,7 +79,7 @@ static bool may_stay_in_place(const struct gm_conv_call *call, const struct gm_c
     const bool inside = w->top <= 0 && w->left <= 0 &&
                         (w->out_height - 1) * w->stride - w->top + w->kernel_height <= w->height &&
                         (w->out_width - 1) * w->stride - w->left + w->kernel_width <= w->width;
-    const bool skips = w->stride > 1 && w->kernel_height == 1 && w->kernel_width == 1;
+    const bool skips = w->stride > 1 && has_one_tap(w);
     return inside && !skips && !s->input.scale && !s->input.relu && (w->kernel_width == 1 || s->ldx == w->channels);
 }
 
@@ -126,14 +131,14 @@ static bool padding_is_worth_skipping(const struct gm_conv_window *w)
         const struct taps taps = taps_inside(q, w->stride, w->left, w->kernel_width, w->width);
         skipped += w->kernel_width - gm_max_i64(0, taps.last - taps.first);
     }
-    return 20 * skipped >= w->out_width * w->kernel_width && skipped > 0;
+    return 20 * skipped >= w->out_width * w->kernel_width;
 }
 
 /* Rows of a single tap may be joined (join_rows()), which fills tiles, too. */
 static bool is_narrow(const struct job *job)
 {
     const struct gm_conv_window *w = &job->w;
-    const bool joined = w->kernel_width == 1 && w->kernel_height == 1 && w->out_row == w->out_width * w->out_pixel;
+    const bool joined = has_one_tap(w) && w->out_row == w->out_width * w->out_pixel;
     const bool few_rows = w->out_width < LEAST_TILE_ROWS * gm_gemm_row_tiles(w->out_width, job->gemm->mr);
     const bool short_tiles = !joined && few_rows && gm_conv_window_depth(w) > job->gemm->depth;
     return w->out_width <= NARROW && job->cut.images_a_group >= NARROW_IMAGES &&
@@ -145,15 +150,14 @@ static void cut(struct job *job)
 {
     const struct gm_conv_window *w = &job->w;
     const int64_t per_image = gm_max_i64(1, LEAST_CHUNKS / w->batch);
-    const int64_t pixel_floats = gm_max_i64(job->pixel, 1);
     job->images = 1;
     job->rows = w->out_height;
     job->cols = w->out_width;
     const int64_t span = (job->cols - 1) * job->col_step + w->kernel_width;
-    const int64_t rows = BAND_FLOATS / gm_max_i64(span * pixel_floats, 1); /* a phase of a stride may have no taps */
+    const int64_t rows = BAND_FLOATS / (span * job->pixel);
     const int64_t whole = (job->rows - 1) * job->row_step + w->kernel_height;
     if (rows < w->kernel_height || w->out_height == 1) {
-        const int64_t cols = BAND_FLOATS / gm_max_i64(w->kernel_height * pixel_floats, 1);
+        const int64_t cols = BAND_FLOATS / (w->kernel_height * job->pixel);
         job->rows = 1;
         job->cols = fit(cols, w->kernel_width, job->col_step, job->cols);
         job->cols = gm_max_i64(job->cols, gm_min_i64(job->gemm->mr, w->out_width));
@@ -217,11 +221,10 @@ static void copy_band(const struct job *job, const struct gm_conv_piece *c, floa
     }
 }
 
-/* Where the products find tap (i, j) of output (n, r, c) of a chunk: origin + n image + r row + i tap_row + c col + j
- * pixel. */
+/* Where the products find kernel row i of output (n, r, c) of a chunk: origin + n image + r row + i tap_row + c col. */
 struct view {
     const float *origin;
-    int64_t image, row, tap_row, col, pixel;
+    int64_t image, row, tap_row, col;
 };
 
 static struct view view_of(const struct job *job, const struct gm_conv_piece *c, const float *band)
@@ -230,22 +233,18 @@ static struct view view_of(const struct job *job, const struct gm_conv_piece *c,
     const struct gm_conv_source *s = &job->call->source;
     if (job->in_place) {
         const int64_t row = w->width * s->ldx, h = c->row * w->stride - w->top, left = c->col * w->stride - w->left;
-        return (struct view){s->x + ((c->image * w->height + h) * w->width + left) * s->ldx,
-                             w->height * row,
-                             w->stride * row,
-                             row,
-                             w->stride * s->ldx,
-                             s->ldx};
+        return (struct view){s->x + ((c->image * w->height + h) * w->width + left) * s->ldx, w->height * row,
+                             w->stride * row, row, w->stride * s->ldx};
     }
     const int64_t row = job->span * job->pixel;
-    return (struct view){band, job->image, job->row_step * row, row, job->col_step * job->pixel, job->pixel};
+    return (struct view){band, job->image, job->row_step * row, row, job->col_step * job->pixel};
 }
 
 /* Rows of a single tap that follow each other in A and in C are one row, so that tiles go on from one to the next. */
 static void join_rows(const struct gm_conv_window *w, const struct view *v, struct gm_conv_piece *c)
 {
     const bool inside = w->top <= 0 && (w->out_height - 1) * w->stride - w->top < w->height;
-    if (w->kernel_height != 1 || w->kernel_width != 1 || !inside)
+    if (!has_one_tap(w) || !inside)
         return;
     if (v->row != c->cols * v->col || w->out_row != c->cols * w->out_pixel)
         return;
@@ -405,29 +404,12 @@ static void take_statistics(const struct panel *p)
                       job->mean + at, job->squares + at);
 }
 
-/* A phase of a data gradient that no tap meets. */
-static void clear(const struct job *job, const struct chunk *chunk)
-{
-    const struct gm_conv_window *w = &job->w;
-    const struct gm_conv_piece *c = &chunk->piece;
-    const size_t bytes = (size_t)(chunk->last_col - chunk->first_col) * sizeof(float);
-    float *const out = job->call->out + w->out_first * job->call->ldout + chunk->first_col;
-    for (int64_t n = c->image; n < c->image + c->images; n++)
-        for (int64_t r = c->row; r < c->row + c->rows; r++)
-            for (int64_t q = c->col; q < c->col + c->cols; q++)
-                memset(out + out_row(w, n, r, q) * job->call->ldout, 0, bytes);
-}
-
 static void run_chunk(void *arg, int64_t index, int worker)
 {
     const struct job *job = arg;
     const struct gm_conv_call *call = job->call;
     const struct gm_conv_window *w = &job->w;
     struct chunk c = chunk_at(job, index);
-    if (gm_conv_window_depth(w) == 0) {
-        clear(job, &c);
-        return;
-    }
     float *band = job->bands + worker * job->band_floats;
     int64_t *const held = job->held + worker * HELD_APART;
     if (!job->in_place && *held != c.slot)
@@ -492,13 +474,19 @@ static size_t held_bytes(const gm_context *context)
     return gm_workspace_bytes((size_t)context->threads * HELD_APART * sizeof(int64_t));
 }
 
+/* A phase of a stride may have no outputs, or no taps that meet them. */
+static bool has_outputs(const struct gm_conv_window *w)
+{
+    return w->out_height > 0 && w->out_width > 0;
+}
+
 static size_t workspace(const gm_context *context, const gm_conv_plan *plan, gm_conv_pass pass)
 {
     size_t most = 0;
     for (int64_t i = 0; i < gm_conv_windows(plan, pass); i++) {
         const struct gm_conv_call call = {.plan = plan};
         const struct gm_conv_window w = gm_conv_window_make(plan, pass, i);
-        if (w.out_height == 0 || w.out_width == 0)
+        if (!has_outputs(&w) || gm_conv_window_depth(&w) == 0)
             continue;
         const struct job job = make_job(plan, &call, &w);
         const size_t statistics = pass == GM_CONV_FORWARD ? 2 * statistics_bytes(&job) : 0;
@@ -529,14 +517,38 @@ static gm_status run_window(gm_context *context, const struct gm_conv_call *call
     return job.not_finite ? GM_NOT_FINITE : GM_OK;
 }
 
+/* Outputs that no tap meets. */
+struct cleared {
+    const struct gm_conv_call *call;
+    const struct gm_conv_window *w;
+    int64_t chunks; /* of rows of outputs that follow each other */
+};
+
+static void clear_rows(void *arg, int64_t index, int worker)
+{
+    (void)worker;
+    const struct cleared *job = arg;
+    const struct gm_conv_window *w = job->w;
+    const int64_t rows = w->batch * w->out_height, ldout = job->call->ldout;
+    for (int64_t r = gm_gemm_share(rows, job->chunks, index); r < gm_gemm_share(rows, job->chunks, index + 1); r++)
+        for (int64_t col = 0; col < w->out_width; col++) {
+            const int64_t at = w->out_first + out_row(w, r / w->out_height, r % w->out_height, col);
+            memset(job->call->out + at * ldout, 0, (size_t)w->cols * sizeof(float));
+        }
+}
+
 static gm_status run(gm_context *context, const struct gm_conv_call *call)
 {
     gm_status status = GM_OK;
     for (int64_t i = 0; i < gm_conv_windows(call->plan, call->pass); i++) {
         const struct gm_conv_window w = gm_conv_window_make(call->plan, call->pass, i);
-        const bool kept = gm_conv_window_depth(&w) == 0 && call->beta == 1.0f;
-        if (w.out_height > 0 && w.out_width > 0 && !kept)
+        struct cleared cleared = {call, &w, gm_min_i64(LEAST_CHUNKS, w.batch * w.out_height)};
+        if (!has_outputs(&w))
+            continue;
+        if (gm_conv_window_depth(&w) > 0)
             status = run_window(context, call, &w);
+        else if (call->beta == 0.0f)
+            gm_parallel(context, cleared.chunks, clear_rows, &cleared);
     }
     return status;
 }
