@@ -26,8 +26,8 @@
 #define GM_TILE static inline __attribute__((always_inline))
 #endif
 
-/* Defines TILE_ROWS, TILE_VECS, WHOLE_ROWS (kernel.h), DEPTH_MOST, MICRO_NAME, MICRO_ROWS, MICRO_VECS, transpose() and
- * step(). */
+/* Defines TILE_ROWS, TILE_VECS, WHOLE_ROWS (kernel.h), STEPS, DEPTH_MOST, MICRO_NAME, MICRO_ROWS, MICRO_VECS,
+ * transpose() and step(). */
 #include GM_MICRO_HEADER
 
 enum { TILE_COLS = TILE_VECS * VEC_LANES };
@@ -52,20 +52,19 @@ struct tile {
     const struct gm_gemm_finish *finish; /* NULL: C = X; its scale and bias begin with this tile's columns */
 };
 
-/* The sums become what C is to hold; C is read unless beta is 0. */
-static inline __attribute__((always_inline)) void finish_sums(int rows, int vecs, const struct tile *t,
-                                                              vec sum[TILE_ROWS][TILE_VECS])
+/* The sums become what C is to hold; C is read unless beta is 0. One function for all tiles: its loops cost little, and
+ * one for each size would make a tenth of the library. */
+static __attribute__((noinline)) void finish_sums(int rows, int vecs, const struct tile *t,
+                                                  vec sum[TILE_ROWS][TILE_VECS])
 {
     const struct gm_gemm_finish *f = t->finish;
     const vec alpha = vec_set(t->alpha), beta = vec_set(t->beta), least = f->relu ? vec_zero() : vec_set(-INFINITY);
     const bool overwrite = t->beta == 0.0f;
-    GM_UNROLL
     for (int v = 0; v < vecs; v++) {
         const int64_t lanes = v < vecs - 1 ? VEC_LANES : t->cols - v * VEC_LANES;
         const vec scale = f->scale ? vec_load_n(f->scale + v * VEC_LANES, lanes) : vec_set(1.0f);
         const vec bias = f->bias ? vec_load_n(f->bias + v * VEC_LANES, lanes) : vec_zero();
         const float *old = t->old + v * VEC_LANES;
-        GM_UNROLL
         for (int i = 0; i < rows; i++) {
             vec x = vec_mul(alpha, sum[i][v]);
             if (!overwrite)
@@ -160,35 +159,162 @@ enum { AHEAD = 32, LINE = 16 };
 /* Rows of A that one pointer reaches: it, one and two leading dimensions further are addresses that x86 can form. */
 enum { POINTER_ROWS = 3, ROW_POINTERS = (TILE_ROWS + POINTER_ROWS - 1) / POINTER_ROWS };
 
-/* One step of k with A as it is stored, its rows running along k. */
-static inline __attribute__((always_inline)) void step_by_rows(int rows, int vecs, const float *row[ROW_POINTERS],
-                                                               int64_t lda, const vec *right,
-                                                               vec sum[TILE_ROWS][TILE_VECS])
-{
-    GM_UNROLL
-    for (int i = 0; i < rows; i++) {
-        const vec left = vec_set(row[i / POINTER_ROWS][i % POINTER_ROWS * lda]);
-        GM_UNROLL
-        for (int v = 0; v < vecs; v++)
-            sum[i][v] = vec_fma(left, right[v], sum[i][v]);
-    }
-    GM_UNROLL
-    for (int i = 0; i < rows; i += POINTER_ROWS) {
-        row[i / POINTER_ROWS]++;
-        /* The compiler would rather have a pointer a row, and no registers for them. */
-        __asm__("" : "+r"(row[i / POINTER_ROWS]));
-    }
-}
-
 /* Where a tile finds B: packed; as it is stored, masked in its last vector, and then also kept; or so and not kept, all
  * operands being in the nearest cache. */
 enum place_of_b { PACKED, IN_PLACE, NEAR, PLACES_OF_B };
 
+/* Where a tile stands in its operands. */
+struct cursor {
+    const float *a, *b, *next; /* next: what is asked for of the next panel of B */
+    const float *row[ROW_POINTERS];
+    int64_t lda;
+};
+
+static inline __attribute__((always_inline)) struct cursor begin(int rows, const struct tile *t)
+{
+    struct cursor at = {.a = t->a, .b = t->b, .next = t->next_b, .lda = t->lda};
+    GM_UNROLL
+    for (int i = 0; i < rows; i += POINTER_ROWS)
+        at.row[i / POINTER_ROWS] = t->a + i * t->lda;
+    return at;
+}
+
+/* One of the steps from the cursor on, with A as it is stored, its rows running along k. Among many steps the addresses
+ * of different pointers shall have nothing in common that a register would keep. */
+static inline __attribute__((always_inline)) void step_by_rows(int rows, int vecs, bool many, struct cursor *at,
+                                                               int further, const vec *right,
+                                                               vec sum[TILE_ROWS][TILE_VECS])
+{
+    GM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        if (many && i % POINTER_ROWS == 0)
+            __asm__ volatile("" : "+r"(at->lda));
+        const vec left = vec_set(at->row[i / POINTER_ROWS][i % POINTER_ROWS * at->lda + further]);
+        GM_UNROLL
+        for (int v = 0; v < vecs; v++)
+            sum[i][v] = vec_fma(left, right[v], sum[i][v]);
+        if (many)
+            vec_hold(left);
+    }
+}
+
+/* The compiler would rather have a pointer a row, and no registers for them. */
+static inline __attribute__((always_inline)) void advance_rows(int rows, struct cursor *at, int steps)
+{
+    GM_UNROLL
+    for (int i = 0; i < rows; i += POINTER_ROWS) {
+        at->row[i / POINTER_ROWS] += steps;
+        __asm__("" : "+r"(at->row[i / POINTER_ROWS]));
+    }
+}
+
+/* Lines of the next tile's rows; k: steps left, of which the caller takes so many next. */
+static inline __attribute__((always_inline)) void ask_for_rows(int rows, const struct tile *t, const struct cursor *at,
+                                                               int64_t k, int steps)
+{
+    if ((k & (LINE - 1)) >= steps)
+        return;
+    GM_UNROLL
+    for (int i = 0; i < rows; i++)
+        __builtin_prefetch(t->next_a + (t->depth - k) + i * at->lda, 0, 3);
+}
+
+/* With B packed and A, too, or by rows: several steps in one turn of the loop, so that they share what moves pointers
+ * and asks for lines. Returns the steps left, fewer than STEPS. */
+static inline __attribute__((always_inline)) int64_t multiply_packed(int rows, int vecs, bool by_rows,
+                                                                     const struct tile *t, struct cursor *at,
+                                                                     vec sum[TILE_ROWS][TILE_VECS])
+{
+    const int64_t ldb = vecs == TILE_VECS ? (int64_t)TILE_COLS : t->ldb;
+    int64_t next_step = t->next_step, k = t->depth - STEPS;
+    for (; k >= 0; k -= STEPS) {
+        __asm__("" : "+r"(next_step)); /* one loop, whether lines are asked for or not */
+        if (next_step != 0) {
+            GM_UNROLL
+            for (int j = 0; j < STEPS; j++, at->next += next_step)
+                __builtin_prefetch(at->next, 0, 2);
+        }
+        if (by_rows)
+            ask_for_rows(rows, t, at, k + STEPS, STEPS);
+        GM_UNROLL
+        for (int j = 0; j < STEPS; j++) {
+            vec right[TILE_VECS];
+            GM_UNROLL
+            for (int v = 0; v < vecs; v++)
+                right[v] = vec_load(at->b + v * VEC_LANES);
+            if (by_rows)
+                step_by_rows(rows, vecs, true, at, j, right, sum);
+            else
+                step(rows, vecs, true, at->a + j * TILE_ROWS, right, sum);
+            GM_UNROLL
+            for (int v = 0; v < vecs; v++)
+                vec_hold(right[v]);
+            at->b += ldb;
+            __asm__ volatile("" ::: "memory"); /* there are registers for the operands of one step */
+        }
+        at->a += STEPS * TILE_ROWS;
+        advance_rows(rows, at, STEPS);
+    }
+    return k + STEPS;
+}
+
+/* The last k steps, one by one, wherever A and B are. */
+static inline __attribute__((always_inline)) void multiply_rest(int rows, int vecs, bool by_rows, enum place_of_b place,
+                                                                const struct tile *t, struct cursor *at, int64_t k,
+                                                                vec sum[TILE_ROWS][TILE_VECS])
+{
+    const bool far = place != NEAR, in_place = place == IN_PLACE, masked = place != PACKED;
+    const int64_t ldb = t->ldb, cols = t->cols, last = cols - (vecs - 1) * VEC_LANES;
+    const float *ahead = t->depth > AHEAD ? at->b + AHEAD * ldb : at->next;
+    float *kept = t->kept;
+    int64_t ldkept = t->ldkept;
+    vec right[TILE_VECS];
+    for (; k > 0; k--) {
+        if (place == PACKED) {
+            __builtin_prefetch(at->next, 0, 2);
+            at->next += t->next_step;
+        }
+        if (in_place) {
+            /* What follows B may be on no page, and it takes long to see that. */
+            if (k == AHEAD)
+                ahead = at->next;
+            GM_UNROLL
+            for (int col = LINE; col < vecs * VEC_LANES; col += LINE)
+                __builtin_prefetch(ahead + col - 1, 0, 2);
+            __builtin_prefetch(ahead + cols - 1, 0, 2);
+            ahead += ldb;
+            /* One loop for both kinds of tiles, those whose B is kept and those whose is not. */
+            __asm__("" : "+r"(ldkept));
+        }
+        if (far && by_rows)
+            ask_for_rows(rows, t, at, k, 1);
+        else if (far && at->lda != TILE_ROWS)
+            __builtin_prefetch(at->a + AHEAD * at->lda + rows - 1, 0, 3);
+        GM_UNROLL
+        for (int v = 0; v < vecs; v++)
+            right[v] =
+                masked && v == vecs - 1 ? vec_load_n(at->b + v * VEC_LANES, last) : vec_load(at->b + v * VEC_LANES);
+        if (in_place && __builtin_expect(ldkept != 0, 1)) {
+            GM_UNROLL
+            for (int v = 0; v < vecs; v++)
+                vec_store(kept + v * VEC_LANES, right[v]);
+            kept += ldkept;
+        }
+        if (by_rows)
+            step_by_rows(rows, vecs, false, at, 0, right, sum);
+        else
+            step(rows, vecs, false, at->a, right, sum);
+        advance_rows(rows, at, 1);
+        at->a += at->lda;
+        at->b += ldb;
+    }
+}
+
 /* by_rows: A as it is stored with rows along k. */
 GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b place, const struct tile *t)
 {
-    const bool far = place != NEAR, in_place = place == IN_PLACE, masked = place != PACKED;
-    vec sum[TILE_ROWS][TILE_VECS], right[TILE_VECS];
+    const bool far = place != NEAR;
+    vec sum[TILE_ROWS][TILE_VECS];
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         if (far && !t->stream) {
@@ -200,54 +326,11 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
             sum[i][v] = vec_zero();
     }
 
-    const float *a = t->a, *b = t->b, *next = t->next_b, *row[ROW_POINTERS];
-    float *kept = t->kept;
-    const int64_t lda = t->lda, ldb = t->ldb, cols = t->cols, last = cols - (vecs - 1) * VEC_LANES;
-    int64_t ldkept = t->ldkept;
-    GM_UNROLL
-    for (int i = 0; i < rows; i += POINTER_ROWS)
-        row[i / POINTER_ROWS] = a + i * lda;
-    const float *ahead = t->depth > AHEAD ? b + AHEAD * ldb : next;
-    for (int64_t k = t->depth; k > 0; k--) {
-        if (place == PACKED) {
-            __builtin_prefetch(next, 0, 2);
-            next += t->next_step;
-        }
-        if (in_place) {
-            /* What follows B may be on no page, and it takes long to see that. */
-            if (k == AHEAD)
-                ahead = next;
-            GM_UNROLL
-            for (int col = LINE; col < vecs * VEC_LANES; col += LINE)
-                __builtin_prefetch(ahead + col - 1, 0, 2);
-            __builtin_prefetch(ahead + cols - 1, 0, 2);
-            ahead += ldb;
-            /* One loop for both kinds of tiles, those whose B is kept and those whose is not. */
-            __asm__("" : "+r"(ldkept));
-        }
-        if (far && !by_rows && lda != TILE_ROWS) {
-            __builtin_prefetch(a + AHEAD * lda + rows - 1, 0, 3);
-        } else if (far && by_rows && k % LINE == 0) {
-            GM_UNROLL
-            for (int i = 0; i < rows; i++)
-                __builtin_prefetch(t->next_a + (t->depth - k) + i * lda, 0, 3);
-        }
-        GM_UNROLL
-        for (int v = 0; v < vecs; v++)
-            right[v] = masked && v == vecs - 1 ? vec_load_n(b + v * VEC_LANES, last) : vec_load(b + v * VEC_LANES);
-        if (in_place && __builtin_expect(ldkept != 0, 1)) {
-            GM_UNROLL
-            for (int v = 0; v < vecs; v++)
-                vec_store(kept + v * VEC_LANES, right[v]);
-            kept += ldkept;
-        }
-        if (by_rows)
-            step_by_rows(rows, vecs, row, lda, right, sum);
-        else
-            step(rows, vecs, a, right, sum);
-        a += lda;
-        b += ldb;
-    }
+    struct cursor at = begin(rows, t);
+    int64_t k = t->depth;
+    if (STEPS > 1 && place == PACKED && (by_rows || at.lda == TILE_ROWS))
+        k = multiply_packed(rows, vecs, by_rows, t, &at, sum);
+    multiply_rest(rows, vecs, by_rows, place, t, &at, k, sum);
 
     const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f, plain = !t->finish && !t->stream;
     if (plain && full && overwrite)

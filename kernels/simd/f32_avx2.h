@@ -45,6 +45,13 @@ static inline __m256i vec_first_lanes(int64_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
 }
 
+/* Multiply-adds before this have to overwrite their sums and not v. Else the compilers, in a long run of them, let sums
+ * change registers until there are none left. */
+static inline void vec_hold(vec v)
+{
+    __asm__ volatile("" : : "x"(v));
+}
+
 static inline vec vec_load_n(const float *p, int64_t n)
 {
     return _mm256_maskload_ps(p, vec_first_lanes(n));

@@ -43,6 +43,11 @@ static inline __mmask16 vec_first_lanes(int64_t n)
     return (__mmask16)((1u << n) - 1u);
 }
 
+static inline void vec_hold(vec v)
+{
+    (void)v;
+}
+
 static inline vec vec_load_n(const float *p, int64_t n)
 {
     return _mm512_maskz_loadu_ps(vec_first_lanes(n), p);

@@ -36,6 +36,11 @@ static inline void vec_stream(float *p, vec v)
 
 static inline void vec_stream_end(void) {}
 
+static inline void vec_hold(vec v)
+{
+    (void)v;
+}
+
 static inline vec vec_load_n(const float *p, int64_t n)
 {
     vec v = vdupq_n_f32(0.0f);

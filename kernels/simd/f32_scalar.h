@@ -35,6 +35,11 @@ static inline void vec_stream(float *p, vec v)
 
 static inline void vec_stream_end(void) {}
 
+static inline void vec_hold(vec v)
+{
+    (void)v;
+}
+
 static inline vec vec_load_n(const float *p, int64_t n)
 {
     return n > 0 ? *p : 0.0f;

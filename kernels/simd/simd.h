@@ -21,6 +21,7 @@
  *                                                             numbers of 0 … 255
  *   vec_order_load(p)                                         VEC_LANES numbers of lanes, of int32_t, as a vec_order
  *   vec_permute(v, order)                                     lane i is lane order[i] of v
+ *   vec_hold(v)                                               v keeps its register until here
  *   vec_prefetch(p)                                           into the second-level cache, for reading */
 #ifndef GEMEL_SIMD_H
 #define GEMEL_SIMD_H

@@ -4,7 +4,7 @@
 
 #include "simd/simd.h"
 
-enum { TILE_ROWS = 8, TILE_VECS = 3, WHOLE_ROWS = 1, DEPTH_MOST = 384 };
+enum { TILE_ROWS = 8, TILE_VECS = 3, WHOLE_ROWS = 1, STEPS = 1, DEPTH_MOST = 384 };
 
 #define MICRO_NAME "neon 8x12"
 #define MICRO_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
@@ -22,9 +22,10 @@ static inline void transpose(vec *x)
 
 /* A packed row of A is TILE_ROWS floats whatever `rows` is, so whole vectors of it are there to load. The compilers
  * turn the broadcast of a lane into a multiplication by lane. */
-static inline __attribute__((always_inline)) void step(int rows, int vecs, const float *a, const vec *right,
+static inline __attribute__((always_inline)) void step(int rows, int vecs, bool many, const float *a, const vec *right,
                                                        vec sum[TILE_ROWS][TILE_VECS])
 {
+    (void)many;
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
         const vec left = vec_load(a + i / VEC_LANES * VEC_LANES);
