@@ -81,14 +81,15 @@ static inline void transpose_panels(const struct gm_gemm_source *s, bool normali
 {
     for (const struct panel *q = panels; q < panels + count; q++) {
         for (int64_t k = 0; k < depth; k += VEC_LANES) {
-            const int64_t ks = vec_lanes_left(k, depth);
+            const int64_t ks = vec_lanes_left(k, depth), ahead = k + AHEAD_FLOATS;
+            const float *later = s->data + first + (ahead < depth ? ahead : q->width * s->ld + ahead - depth);
             for (int64_t i = 0; i < q->width; i += VEC_LANES) {
                 vec square[VEC_LANES];
                 GM_UNROLL
                 for (int64_t r = 0; r < VEC_LANES; r++) {
                     square[r] = i + r < q->width ? fetch(s, normalised, q->outer + i + r, first + k, ks) : vec_zero();
                     if (i + r < q->width)
-                        vec_prefetch(s->data + (q->outer + i + r) * s->ld + first + k + AHEAD_FLOATS);
+                        vec_prefetch(later + (q->outer + i + r) * s->ld);
                 }
                 transpose(square);
                 float *out = q->packed + k * q->stride + i;
