@@ -273,6 +273,7 @@ START_TEST(large_results_are_exact)
     for (int i = 0, count = test_isas(isas); i < count; i++) {
         gm_context *context = test_context(isas[i], 2);
         check_large(context, 2885, 2912); /* packed together */
+        check_large(context, 413, 20320); /* likewise, of few rows */
         check_large(context, 131085, 64); /* read in place */
         gm_context_destroy(context);
     }

@@ -26,6 +26,15 @@ static int64_t packed_a_floats(gm_core_type type)
     return floats[type];
 }
 
+/* Whether a large C goes past the caches if it may (gm_gemm_streams()). Its lines leave a tile one from each row, down
+ * the whole chunk: where many rows are many pages of memory, that takes Zen 3, which has no name here, up to twice the
+ * time of stores by way of the caches, and Zen 4 half. */
+static bool streams(gm_core_type type, int64_t m)
+{
+    enum { FEW_ROWS = 512 };
+    return type != GM_CORE_GENERIC || m <= FEW_ROWS;
+}
+
 /* How one product is cut. Borders in k depend on k and the kernel alone, all others on caches and threads too. */
 struct plan {
     int64_t threads;
@@ -284,7 +293,7 @@ gm_status gm_gemm_shared_run(gm_context *context, const struct gm_gemm_product *
         .b = p->b,
         .epilogue = p->epilogue,
     };
-    job.stream = gm_gemm_streams(p, job.plan.depth_blocks);
+    job.stream = streams(context->core_type, p->m) && gm_gemm_streams(p, job.plan.depth_blocks);
     if (!gm_workspace_fits(context, plan_bytes(&job.plan, p->m)))
         return GM_WORKSPACE_TOO_SMALL;
     const size_t mark = gm_workspace_mark(context);
