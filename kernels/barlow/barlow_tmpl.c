@@ -88,7 +88,7 @@ static void distances(int64_t rows, int64_t cols, const struct gm_barlow_view *a
     for (int64_t i = 0; i < rows; i += STRIP) {
         const struct walk_part part = {rows, cols, i, gm_min_i64(i + STRIP, rows), false};
         clear(&sums, cols);
-        walk_memory(distance_vector, NULL, distance_rest, distance_ahead, &arg, &part, 2, copies != NULL);
+        walk_memory(distance_vector, NULL, 0, distance_rest, distance_ahead, &arg, &part, 2, copies != NULL);
         flush(&sums, cols, out);
     }
 }
@@ -123,7 +123,7 @@ static void normalize(int64_t rows, int64_t cols, const struct gm_barlow_view *v
 {
     const struct normalize_walk arg = {*view, out, ldo};
     const struct walk_part part = {rows, cols, 0, rows, false};
-    walk_memory(normalize_vector, NULL, normalize_rest, normalize_ahead, &arg, &part, 1, 0);
+    walk_memory(normalize_vector, NULL, 0, normalize_rest, normalize_ahead, &arg, &part, 1, 0);
 }
 
 static void add(int64_t count, const float *x, float *y)
@@ -249,7 +249,7 @@ static void project_rows(const struct gm_barlow_block *block, double *a_sum, dou
         const struct walk_part part = {block->rows, block->cols, i, gm_min_i64(i + STRIP, block->rows), false};
         clear(&a, block->cols);
         clear(&b, block->cols);
-        walk_memory(project_row, NULL, project_rest, project_ahead, &arg, &part, 1, 0);
+        walk_memory(project_row, NULL, 0, project_rest, project_ahead, &arg, &part, 1, 0);
         flush(&a, block->cols, a_sum);
         flush(&b, block->cols, b_sum);
     }
@@ -328,7 +328,7 @@ static void chain(const struct gm_barlow_block *block, const float *a_projection
         if (block->a.packed)
             arg.panel = panel_at(block, col);
         const struct walk_part part = {block->rows, arg.panel.cols, 0, block->rows, false};
-        walk_memory(chain_vector, NULL, chain_rest, chain_ahead, &arg, &part, CHAIN_FORMS, form);
+        walk_memory(chain_vector, NULL, 0, chain_rest, chain_ahead, &arg, &part, CHAIN_FORMS, form);
     }
     vec_stream_end();
 }

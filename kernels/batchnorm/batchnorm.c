@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "batchnorm/batchnorm.h"
 #include "column_stats/column_stats.h"
@@ -10,14 +11,15 @@
 struct job {
     const struct gm_batchnorm_kernels *kernels;
     struct gm_grid grid;
-    struct gm_batchnorm_block all; /* the whole matrices, and columns of all groups */
+    struct gm_batchnorm_block all;   /* the whole matrices, and columns of all groups */
+    struct gm_batchnorm_line *lines; /* all.columns, for writing; [groups, lines of a group] */
     float eps, momentum;
     const float *weight, *bias; /* [cols] or NULL */
-    const float *mean_low;      /* or NULL */
-    const float *variance;      /* or NULL, if inverse_std is known */
+    const float *mean;
+    const float *mean_low; /* or NULL */
+    const float *variance; /* or NULL, if inverse_std is known */
     const float *inverse_std;
     float *new_inverse_std;                 /* the same, to be written */
-    float *scale, *shift, *slope, *offset;  /* all.columns, for writing */
     float *running_mean, *running_variance; /* [cols] or NULL */
     double *partial_sum, *partial_dot;      /* [slots, cols] */
     float *dweight, *dbias;                 /* [cols] or NULL */
@@ -34,10 +36,20 @@ static float *at_out(float *matrix, int64_t ld, const struct gm_rect *rect)
     return matrix ? matrix + rect->row * ld + rect->col : NULL;
 }
 
+static int64_t lines_of(int64_t cols)
+{
+    return gm_ceil_div(cols, GM_BATCHNORM_LINE);
+}
+
+/* The line of a group's column, which begins it. */
+static int64_t first_line(const struct gm_grid *grid, int64_t group, int64_t col)
+{
+    return group * lines_of(grid->cols) + col / GM_BATCHNORM_LINE;
+}
+
 static struct gm_batchnorm_block block_at(const struct job *job, const struct gm_rect *rect)
 {
     struct gm_batchnorm_block b = job->all;
-    const int64_t first = rect->group * job->grid.cols + rect->col;
     b.rows = rect->rows;
     b.cols = rect->cols;
     b.x = at(b.x, b.ldx, rect);
@@ -49,13 +61,7 @@ static struct gm_batchnorm_block block_at(const struct job *job, const struct gm
         b.new_mask += rect->row * b.ldmask + rect->col / 8;
     if (b.mask)
         b.mask += rect->row * b.ldmask + rect->col / 8;
-    b.columns.mean += first;
-    b.columns.scale += first;
-    b.columns.shift += first;
-    if (b.columns.slope) {
-        b.columns.slope += first;
-        b.columns.offset += first;
-    }
+    b.columns += first_line(&job->grid, rect->group, rect->col);
     return b;
 }
 
@@ -98,25 +104,51 @@ static void update_running(int64_t cols, float momentum, float factor, const flo
         running[j] = (1.0f - momentum) * running[j] + momentum * (factor * statistic[j]);
 }
 
+/* Copies an array of columns to the field of their lines that begins at field in the first one. */
+static void to_lines(float *field, const float *array, int64_t cols)
+{
+    for (; cols >= GM_BATCHNORM_LINE; cols -= GM_BATCHNORM_LINE) {
+        memcpy(field, array, GM_BATCHNORM_LINE * sizeof *field);
+        field += sizeof(struct gm_batchnorm_line) / sizeof *field;
+        array += GM_BATCHNORM_LINE;
+    }
+    memcpy(field, array, (size_t)cols * sizeof *field);
+}
+
+static void from_lines(const float *field, float *array, int64_t cols)
+{
+    for (; cols >= GM_BATCHNORM_LINE; cols -= GM_BATCHNORM_LINE) {
+        memcpy(array, field, GM_BATCHNORM_LINE * sizeof *field);
+        field += sizeof(struct gm_batchnorm_line) / sizeof *field;
+        array += GM_BATCHNORM_LINE;
+    }
+    memcpy(array, field, (size_t)cols * sizeof *field);
+}
+
 /* v = (x - mean) scale + shift for columns of one group, with the low part of the mean in shift: x - mean is exact
  * where x lies near the mean, and what mean_low adds then is far below the deviation. first: the first of these
- * columns, counted within the group and over all groups. Returns whether all of it is finite. */
-static bool make_columns(const struct job *job, int64_t first, int64_t first_of_all, int64_t cols)
+ * columns, which begins a line. Returns whether all of it is finite. */
+static bool make_columns(const struct job *job, int64_t group, int64_t first, int64_t cols)
 {
-    const float *const weight = job->weight ? job->weight + first : NULL, *const bias =
-                                                                              job->bias ? job->bias + first : NULL;
+    const int64_t first_of_all = group * job->grid.cols + first;
+    const float *const weight = job->weight ? job->weight + first : NULL;
+    const float *const bias = job->bias ? job->bias + first : NULL;
     const float *const mean_low = job->mean_low ? job->mean_low + first_of_all : NULL;
     const float *const r = job->inverse_std + first_of_all;
-    float *const scale = job->scale + first_of_all, *const shift = job->shift + first_of_all;
+    struct gm_batchnorm_line *const lines = job->lines + first_line(&job->grid, group, first);
     if (job->variance)
         for (int64_t j = 0; j < cols; j++)
             job->new_inverse_std[first_of_all + j] = 1.0f / sqrtf(job->variance[first_of_all + j] + job->eps);
+    float scale[GM_GRID_COLS], shift[GM_GRID_COLS];
     int finite = 1;
     for (int64_t j = 0; j < cols; j++) {
         scale[j] = weight ? weight[j] * r[j] : r[j];
         shift[j] = (bias ? bias[j] : 0.0f) - (mean_low ? mean_low[j] * scale[j] : 0.0f);
         finite &= fabsf(scale[j]) <= FLT_MAX && fabsf(shift[j]) <= FLT_MAX;
     }
+    to_lines(lines->mean, job->mean + first_of_all, cols);
+    to_lines(lines->scale, scale, cols);
+    to_lines(lines->shift, shift, cols);
     return finite;
 }
 
@@ -125,14 +157,14 @@ static void columns_chunk(void *arg, int64_t chunk, int worker)
     (void)worker;
     struct job *job = arg;
     const struct gm_grid *grid = &job->grid;
-    const int64_t first = chunk * grid->rect_cols, cols = gm_min_i64(grid->rect_cols, grid->cols - first);
+    const int64_t first = chunk * GM_GRID_COLS, cols = gm_min_i64(GM_GRID_COLS, grid->cols - first);
     const float unbiased = (float)((double)grid->group_rows / (double)(grid->group_rows - 1));
     for (int64_t group = 0; group < grid->groups; group++) {
         const int64_t first_of_all = group * grid->cols + first;
-        if (!make_columns(job, first, first_of_all, cols))
+        if (!make_columns(job, group, first, cols))
             __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
         if (job->running_mean) {
-            update_running(cols, job->momentum, 1.0f, job->all.columns.mean + first_of_all, job->running_mean + first);
+            update_running(cols, job->momentum, 1.0f, job->mean + first_of_all, job->running_mean + first);
             update_running(cols, job->momentum, unbiased, job->variance + first_of_all, job->running_variance + first);
         }
     }
@@ -146,8 +178,10 @@ static bool merge_columns(const struct job *job, int64_t first_col, int64_t cols
     const struct gm_grid *grid = &job->grid;
     const double share = 1.0 / (double)grid->group_rows;
     double weight_sum[GM_GRID_COLS] = {0}, bias_sum[GM_GRID_COLS] = {0}, sum[GM_GRID_COLS], dot[GM_GRID_COLS];
+    float scale[GM_GRID_COLS], slope[GM_GRID_COLS], offset[GM_GRID_COLS];
     int finite = 1;
     for (int64_t group = 0; group < grid->groups; group++) {
+        struct gm_batchnorm_line *const lines = job->lines + first_line(grid, group, first_col);
         for (int64_t j = 0; j < cols; j++)
             sum[j] = dot[j] = 0;
         for (int64_t i = 0; i < grid->row_rects; i++) {
@@ -157,16 +191,19 @@ static bool merge_columns(const struct job *job, int64_t first_col, int64_t cols
                 dot[j] += job->partial_dot[partial + j];
             }
         }
+        from_lines(lines->scale, scale, cols);
         for (int64_t j = 0; j < cols; j++) {
             const int64_t k = group * grid->cols + first_col + j;
-            const double scale = job->scale[k], low = job->mean_low[k], r = job->inverse_std[k];
-            const double around = dot[j] - low * sum[j], slope = -scale * r * r * around * share;
-            job->slope[k] = (float)slope;
-            job->offset[k] = (float)(-scale * sum[j] * share - slope * low);
+            const double low = job->mean_low[k], r = job->inverse_std[k], around = dot[j] - low * sum[j];
+            const double gradient = -(double)scale[j] * r * r * around * share;
+            slope[j] = (float)gradient;
+            offset[j] = (float)(-(double)scale[j] * sum[j] * share - gradient * low);
             weight_sum[j] += around * r;
             bias_sum[j] += sum[j];
-            finite &= fabs(slope) <= FLT_MAX && fabs(sum[j]) <= FLT_MAX;
+            finite &= fabs(gradient) <= FLT_MAX && fabs(sum[j]) <= FLT_MAX;
         }
+        to_lines(lines->slope, slope, cols);
+        to_lines(lines->offset, offset, cols);
     }
     if (job->dweight)
         for (int64_t j = 0; j < cols; j++) {
@@ -180,8 +217,8 @@ static void merge_chunk(void *arg, int64_t chunk, int worker)
 {
     (void)worker;
     struct job *job = arg;
-    const int64_t first = chunk * job->grid.rect_cols;
-    if (!merge_columns(job, first, gm_min_i64(job->grid.rect_cols, job->grid.cols - first)))
+    const int64_t first = chunk * GM_GRID_COLS;
+    if (!merge_columns(job, first, gm_min_i64(GM_GRID_COLS, job->grid.cols - first)))
         __atomic_store_n(&job->not_finite, true, __ATOMIC_RELAXED);
 }
 
@@ -235,6 +272,11 @@ static size_t column_array(int64_t groups, int64_t cols)
     return gm_workspace_bytes((size_t)(groups * cols) * sizeof(float));
 }
 
+static size_t line_array(int64_t groups, int64_t cols)
+{
+    return gm_workspace_bytes((size_t)(groups * lines_of(cols)) * sizeof(struct gm_batchnorm_line));
+}
+
 static size_t partial_array(const struct gm_grid *grid)
 {
     return gm_workspace_bytes((size_t)(gm_grid_slots(grid) * grid->cols) * sizeof(double));
@@ -248,11 +290,11 @@ size_t gm_batchnorm_f32_workspace(const gm_context *context, int64_t rows, int64
     if (cols < 1)
         return 0;
     if (rows < groups)
-        return 3 * column_array(1, cols);
-    const struct gm_grid grid = gm_grid_make(rows, cols, groups);
-    const size_t forward = 3 * column_array(groups, cols) + gm_column_stats_run_workspace(rows, cols, groups);
-    const size_t backward = 4 * column_array(groups, cols) + 2 * partial_array(&grid);
-    return forward > backward ? forward : backward;
+        return column_array(1, cols) + line_array(1, cols);
+    const struct gm_grid grid = gm_grid_of(rows, cols, groups, GM_BATCHNORM_COLS);
+    const size_t forward = column_array(groups, cols) + gm_column_stats_run_workspace(rows, cols, groups);
+    const size_t backward = 2 * partial_array(&grid);
+    return line_array(groups, cols) + (forward > backward ? forward : backward);
 }
 
 int64_t gm_batchnorm_saved_size(int64_t cols, int64_t groups)
@@ -270,29 +312,40 @@ int64_t gm_batchnorm_mask_size(int64_t rows, int64_t cols)
     return rows * mask_ld(cols);
 }
 
-/* Takes scale and shift from the workspace. */
+/* Takes the columns from the workspace. */
 static struct job make_job(gm_context *context, const struct gm_batchnorm_block *all, const float *weight,
                            const float *bias, const gm_batchnorm_options *options, int64_t groups)
 {
-    const size_t columns = column_array(groups, all->cols);
     struct job job = {.kernels = context->kernels.batchnorm,
-                      .grid = gm_grid_make(all->rows, all->cols, groups),
+                      .grid = gm_grid_of(all->rows, all->cols, groups, all->dy ? GM_BATCHNORM_COLS : GM_GRID_COLS),
                       .all = *all,
                       .eps = options->eps,
                       .momentum = options->momentum,
                       .weight = weight,
                       .bias = bias,
-                      .scale = gm_workspace_take(context, columns),
-                      .shift = gm_workspace_take(context, columns)};
+                      .lines = gm_workspace_take(context, line_array(groups, all->cols))};
     const bool large = all->rows * all->cols >= GM_STREAMED_ELEMENTS;
     job.all.relu = options->relu;
     job.all.large = large;
     job.all.ldmask = mask_ld(all->cols);
-    job.all.columns.scale = job.scale;
-    job.all.columns.shift = job.shift;
+    job.all.columns = job.lines;
     job.all.stream_out = large && all->out != all->x && all->out != all->residual && all->out != all->dy;
     job.all.stream_dresidual = large && all->dresidual && all->dresidual != all->dy;
     return job;
+}
+
+/* y = scale x + shift, with the mean in shift. */
+static void write_lines(const struct job *job, float *scale, float *shift)
+{
+    const int64_t cols = job->grid.cols;
+    for (int64_t group = 0; group < job->grid.groups; group++)
+        for (int64_t j = 0; j < cols; j++) {
+            const struct gm_batchnorm_line *const line = job->lines + first_line(&job->grid, group, j);
+            const double factor = line->scale[j % GM_BATCHNORM_LINE];
+            scale[group * cols + j] = (float)factor;
+            shift[group * cols + j] = (float)((double)line->shift[j % GM_BATCHNORM_LINE] -
+                                              (double)line->mean[j % GM_BATCHNORM_LINE] * factor);
+        }
 }
 
 /* What the training calls share. all: without out, only the statistics are made. line_scale, line_shift: NULL, or where
@@ -308,7 +361,7 @@ static gm_status train(gm_context *context, const struct gm_batchnorm_block *all
     float *const mean = saved, *const mean_low = mean + groups * cols;
     float *const variance = gm_workspace_take(context, column_array(groups, cols));
     struct job job = make_job(context, all, weight, bias, options, groups);
-    job.all.columns.mean = mean;
+    job.mean = mean;
     job.mean_low = mean_low;
     job.variance = options->again ? NULL : variance;
     job.inverse_std = job.new_inverse_std = mean_low + groups * cols;
@@ -317,15 +370,13 @@ static gm_status train(gm_context *context, const struct gm_batchnorm_block *all
     gm_status status = GM_OK;
     if (!options->again)
         status = gm_column_stats_run(context, rows, cols, all->x, all->ldx, groups, 0, mean, mean_low, variance);
-    gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
+    gm_parallel(context, gm_ceil_div(all->cols, GM_GRID_COLS), columns_chunk, &job);
     if (job.not_finite)
         status = GM_NOT_FINITE;
     if (all->out)
         gm_parallel(context, gm_grid_chunks(&job.grid), apply_chunk, &job);
-    for (int64_t k = 0; line_scale && k < groups * cols; k++) {
-        line_scale[k] = job.scale[k];
-        line_shift[k] = (float)((double)job.shift[k] - (double)mean[k] * (double)job.scale[k]);
-    }
+    if (line_scale)
+        write_lines(&job, line_scale, line_shift);
     gm_workspace_release(context, mark);
     return status;
 }
@@ -400,9 +451,8 @@ gm_status gm_batchnorm_line_f32(gm_context *context, int64_t rows, int64_t cols,
     return train(context, &all, weight, bias, options, running_mean, running_variance, saved, scale, shift);
 }
 
-/* all: with columns.mean */
 static gm_status infer(gm_context *context, const struct gm_batchnorm_block *all, bool has_residual,
-                       const float *weight, const float *bias, const float *running_variance,
+                       const float *weight, const float *bias, const float *running_mean, const float *running_variance,
                        const gm_batchnorm_options *options)
 {
     const gm_batchnorm_options defaults = gm_batchnorm_default_options();
@@ -412,17 +462,18 @@ static gm_status infer(gm_context *context, const struct gm_batchnorm_block *all
     if (status != GM_OK)
         return status;
     if (!gm_options_valid(options->size, sizeof *options) || !(options->eps >= 0) ||
-        (all->cols > 0 && (!all->columns.mean || !running_variance)))
+        (all->cols > 0 && (!running_mean || !running_variance)))
         return GM_INVALID_ARGUMENT;
     if (all->rows == 0 || all->cols == 0)
         return GM_OK;
-    if (!gm_workspace_fits(context, 3 * column_array(1, all->cols)))
+    if (!gm_workspace_fits(context, column_array(1, all->cols) + line_array(1, all->cols)))
         return GM_WORKSPACE_TOO_SMALL;
     const size_t mark = gm_workspace_mark(context);
     struct job job = make_job(context, all, weight, bias, options, 1);
+    job.mean = running_mean;
     job.variance = running_variance;
     job.inverse_std = job.new_inverse_std = gm_workspace_take(context, column_array(1, all->cols));
-    gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
+    gm_parallel(context, gm_ceil_div(all->cols, GM_GRID_COLS), columns_chunk, &job);
     gm_parallel(context, gm_grid_chunks(&job.grid), apply_chunk, &job);
     gm_workspace_release(context, mark);
     return GM_OK;
@@ -433,9 +484,8 @@ gm_status gm_batchnorm_infer_f32(gm_context *context, int64_t rows, int64_t cols
                                  const float *running_variance, const gm_batchnorm_options *options, float *y,
                                  int64_t ldy)
 {
-    const struct gm_batchnorm_block all = {
-        .rows = rows, .cols = cols, .columns.mean = running_mean, .x = x, .ldx = ldx, .out = y, .ldout = ldy};
-    return infer(context, &all, false, weight, bias, running_variance, options);
+    const struct gm_batchnorm_block all = {.rows = rows, .cols = cols, .x = x, .ldx = ldx, .out = y, .ldout = ldy};
+    return infer(context, &all, false, weight, bias, running_mean, running_variance, options);
 }
 
 gm_status gm_batchnorm_add_infer_f32(gm_context *context, int64_t rows, int64_t cols, const float *x, int64_t ldx,
@@ -445,14 +495,13 @@ gm_status gm_batchnorm_add_infer_f32(gm_context *context, int64_t rows, int64_t 
 {
     const struct gm_batchnorm_block all = {.rows = rows,
                                            .cols = cols,
-                                           .columns.mean = running_mean,
                                            .x = x,
                                            .ldx = ldx,
                                            .residual = residual,
                                            .ldresidual = ldresidual,
                                            .out = y,
                                            .ldout = ldy};
-    return infer(context, &all, true, weight, bias, running_variance, options);
+    return infer(context, &all, true, weight, bias, running_mean, running_variance, options);
 }
 
 /* What the backward calls share. */
@@ -471,21 +520,17 @@ static gm_status differentiate(gm_context *context, const struct gm_batchnorm_bl
     const int64_t groups = options->groups, columns = groups * all->cols;
     const size_t mark = gm_workspace_mark(context);
     struct job job = make_job(context, all, weight, bias, options, groups);
-    job.slope = gm_workspace_take(context, column_array(groups, all->cols));
-    job.offset = gm_workspace_take(context, column_array(groups, all->cols));
     job.partial_sum = gm_workspace_take(context, partial_array(&job.grid));
     job.partial_dot = gm_workspace_take(context, partial_array(&job.grid));
-    job.all.columns.mean = saved;
-    job.all.columns.slope = job.slope;
-    job.all.columns.offset = job.offset;
+    job.mean = saved;
     job.mean_low = saved + columns;
     job.inverse_std = saved + 2 * columns;
     job.dweight = dweight;
     job.dbias = dbias;
-    gm_parallel(context, job.grid.col_rects, columns_chunk, &job);
+    gm_parallel(context, gm_ceil_div(all->cols, GM_GRID_COLS), columns_chunk, &job);
     job.not_finite = false; /* as is a column whose sums are finite all the same */
     gm_parallel(context, gm_grid_chunks(&job.grid), sums_chunk, &job);
-    gm_parallel(context, job.grid.col_rects, merge_chunk, &job);
+    gm_parallel(context, gm_ceil_div(all->cols, GM_GRID_COLS), merge_chunk, &job);
     gm_parallel(context, gm_grid_chunks(&job.grid), gradient_chunk, &job);
     gm_workspace_release(context, mark);
     return job.not_finite ? GM_NOT_FINITE : GM_OK;

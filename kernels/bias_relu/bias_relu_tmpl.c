@@ -73,7 +73,7 @@ static void forward(const struct gm_bias_relu_block *block)
 {
     const struct operands o = {.block = *block};
     const struct walk_part all = {o.block.rows, o.block.cols, 0, o.block.rows, o.block.large};
-    walk_memory(forward_vector, NULL, forward_rest, forward_ahead, &o, &all, FORMS, form_of(&o.block));
+    walk_memory(forward_vector, NULL, 0, forward_rest, forward_ahead, &o, &all, FORMS, form_of(&o.block));
     vec_stream_end();
 }
 
@@ -87,7 +87,7 @@ static void backward(const struct gm_bias_relu_block *block, double *sum)
     for (int64_t i = 0; i < rows; i += STRIP) {
         const struct walk_part part = {rows, cols, i, rows - i < STRIP ? rows : i + STRIP, o.block.large};
         memset(strip_sum, 0, (size_t)cols * sizeof *strip_sum);
-        walk_memory(backward_vector, NULL, backward_rest, backward_ahead, &o, &part, FORMS, form);
+        walk_memory(backward_vector, NULL, 0, backward_rest, backward_ahead, &o, &part, FORMS, form);
         for (int64_t j = 0; j < cols; j++)
             sum[j] += (double)strip_sum[j];
     }

@@ -93,7 +93,7 @@ static void sum_large(const struct operands *operands, const struct walk_part *p
     const struct operands o = *operands; /* known to nobody else, so that it stays in registers */
     memset(o.sum, 0, (size_t)part->cols * sizeof *o.sum);
     memset(o.squares, 0, (size_t)part->cols * sizeof *o.squares);
-    walk_memory(sum_vector, NULL, sum_rest, sum_ahead, &o, part, 1, 0);
+    walk_memory(sum_vector, NULL, 0, sum_rest, sum_ahead, &o, part, 1, 0);
 }
 
 /* Sums of d and d^2 over rows [first, last). */

@@ -29,17 +29,22 @@ struct gm_rect {
     int64_t row, col, rows, cols;
 };
 
-/* For rows >= groups >= 1, rows a multiple of groups, cols >= 1. */
-static inline struct gm_grid gm_grid_make(int64_t rows, int64_t cols, int64_t groups)
+/* For rows >= groups >= 1, rows a multiple of groups, cols >= 1. most_cols: of a rectangle. */
+static inline struct gm_grid gm_grid_of(int64_t rows, int64_t cols, int64_t groups, int64_t most_cols)
 {
     struct gm_grid grid = {.cols = cols, .groups = groups, .group_rows = rows / groups};
-    grid.rect_cols = gm_min_i64(cols, GM_GRID_COLS);
+    grid.rect_cols = gm_min_i64(cols, most_cols);
     const int64_t share = gm_min_i64(rows * cols / GM_GRID_RECTS, GM_GRID_ELEMENTS_MOST);
     const int64_t elements = gm_max_i64(share, GM_GRID_ELEMENTS_LEAST);
     grid.rect_rows = gm_min_i64(elements / grid.rect_cols, grid.group_rows);
     grid.row_rects = gm_ceil_div(grid.group_rows, grid.rect_rows);
     grid.col_rects = gm_ceil_div(cols, grid.rect_cols);
     return grid;
+}
+
+static inline struct gm_grid gm_grid_make(int64_t rows, int64_t cols, int64_t groups)
+{
+    return gm_grid_of(rows, cols, groups, GM_GRID_COLS);
 }
 
 static inline int64_t gm_grid_slots(const struct gm_grid *grid)

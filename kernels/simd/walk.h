@@ -38,6 +38,10 @@ WALK_INLINE void walk_put(float *p, vec v, int64_t lanes, bool stream)
         walk_store(p, v, lanes);
 }
 
+/* Matrices that one walk may write past the caches. Where a line takes several stores, lines of two matrices under way
+ * together leave the processor's buffers before they are whole. */
+enum { WALK_STREAMS = VEC_LANES * sizeof(float) < 64 ? 1 : 2 };
+
 /* Whether whole vectors of all rows are aligned. */
 static inline bool walk_may_stream(const float *p, int64_t ld)
 {
@@ -107,13 +111,14 @@ struct walk_part {
  * lie pages apart, and of one whose reading alternates with that of a column's operands. */
 enum { WALK_AHEAD_FLOATS = 16384 / sizeof(float), WALK_LINE = 64 / sizeof(float), WALK_ASKS = 3 };
 
-/* Handles `lanes` columns from j of WALK_BAND rows from i on: what belongs to a column is loaded once for all of them.
- * Likewise of constant lanes and form. */
-typedef void (*walk_band)(const void *arg, int64_t i, int64_t j, int64_t lanes, int form);
+/* Handles the line of columns from j of the rows of a band, from i on: what belongs to a column is loaded once for all
+ * of them. Where it writes a matrix it computes the whole line first: a load waits for a store at the same place of
+ * another page, as all rows of a matrix may be. Of constant form. */
+typedef void (*walk_band)(const void *arg, int64_t i, int64_t j, int form);
 
-/* Rows of a band, and least columns: rows of a page or more. There sums of columns cost more than the lines of a row
- * under way; shorter rows go faster one after the other. */
-enum { WALK_BAND = 4, WALK_BAND_COLS = 4096 / sizeof(float) };
+/* Least columns of bands: rows of a page or more. There the operands of columns cost more than the lines of a row under
+ * way; shorter rows go faster one after the other. */
+enum { WALK_BAND_COLS = 4096 / sizeof(float) };
 
 /* For the columns behind the last whole line of a row: a function of its own for all forms of a kernel, of which each
  * would otherwise hold two more copies of its vector. */
@@ -149,57 +154,56 @@ WALK_INLINE void walk_range(walk_vector vector, walk_vector rest, walk_ahead ahe
 }
 
 /* As many rows as there are bands. Returns the row after them. */
-WALK_INLINE int64_t walk_bands(walk_band band, walk_vector rest, walk_ahead ahead, const void *arg,
+WALK_INLINE int64_t walk_bands(walk_band band, int band_rows, walk_vector rest, walk_ahead ahead, const void *arg,
                                const struct walk_part *part, int form)
 {
-    const int64_t cols = part->cols, last_band = part->rows - WALK_BAND;
+    const int64_t cols = part->cols, last_band = part->rows - band_rows;
     int64_t i = part->first;
-    for (; i + WALK_BAND <= part->last; i += WALK_BAND) {
-        const int64_t later = i + WALK_BAND < last_band ? i + WALK_BAND : last_band;
+    for (; i + band_rows <= part->last; i += band_rows) {
+        const int64_t later = i + band_rows < last_band ? i + band_rows : last_band;
         int64_t j = 0;
         for (; j + WALK_LINE <= cols; j += WALK_LINE) {
-            for (int r = 0; r < WALK_BAND; r++)
+            for (int r = 0; r < band_rows; r++)
                 ahead(arg, later + r, j, form);
-            for (int64_t lane = 0; lane < WALK_LINE; lane += VEC_LANES)
-                band(arg, i, j + lane, VEC_LANES, form);
+            band(arg, i, j, form);
         }
-        for (int r = 0; r < WALK_BAND; r++)
+        for (int r = 0; r < band_rows; r++)
             walk_rest(rest, arg, i + r, j, cols, form);
     }
     return i;
 }
 
-WALK_INLINE void walk_as(walk_vector vector, walk_band band, walk_vector rest, walk_ahead ahead, const void *arg,
-                         const struct walk_part *part, int form)
+WALK_INLINE void walk_as(walk_vector vector, walk_band band, int band_rows, walk_vector rest, walk_ahead ahead,
+                         const void *arg, const struct walk_part *part, int form)
 {
     int64_t first = part->first;
     if (band && part->cols >= WALK_BAND_COLS)
-        first = walk_bands(band, rest, ahead, arg, part, form);
+        first = walk_bands(band, band_rows, rest, ahead, arg, part, form);
     walk_range(vector, rest, ahead, arg, part, first, form);
 }
 
 /* Calls vector for all columns of the part's rows, in the order of memory, rest for those behind whole lines, band
  * instead (NULL: never) where rows are long, and ahead (NULL: never) for what comes later; form is one of `forms`, a
  * constant of at most 8. */
-WALK_INLINE void walk_memory(walk_vector vector, walk_band band, walk_vector rest, walk_ahead ahead, const void *arg,
-                             const struct walk_part *part, int forms, int form)
+WALK_INLINE void walk_memory(walk_vector vector, walk_band band, int band_rows, walk_vector rest, walk_ahead ahead,
+                             const void *arg, const struct walk_part *part, int forms, int form)
 {
     if (forms > 0 && form == 0)
-        walk_as(vector, band, rest, ahead, arg, part, 0);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 0);
     if (forms > 1 && form == 1)
-        walk_as(vector, band, rest, ahead, arg, part, 1);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 1);
     if (forms > 2 && form == 2)
-        walk_as(vector, band, rest, ahead, arg, part, 2);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 2);
     if (forms > 3 && form == 3)
-        walk_as(vector, band, rest, ahead, arg, part, 3);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 3);
     if (forms > 4 && form == 4)
-        walk_as(vector, band, rest, ahead, arg, part, 4);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 4);
     if (forms > 5 && form == 5)
-        walk_as(vector, band, rest, ahead, arg, part, 5);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 5);
     if (forms > 6 && form == 6)
-        walk_as(vector, band, rest, ahead, arg, part, 6);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 6);
     if (forms > 7 && form == 7)
-        walk_as(vector, band, rest, ahead, arg, part, 7);
+        walk_as(vector, band, band_rows, rest, ahead, arg, part, 7);
 }
 
 /* The same for rows [first, last) of a matrix that is in the cache, in two forms. */
@@ -207,7 +211,7 @@ WALK_INLINE void walk(walk_vector vector, walk_vector rest, const void *arg, int
                       bool form)
 {
     const struct walk_part part = {last, cols, first, last, false};
-    walk_memory(vector, NULL, rest, NULL, arg, &part, 2, form);
+    walk_memory(vector, NULL, 0, rest, NULL, arg, &part, 2, form);
 }
 
 /* Adds the terms of `lanes` elements from j, of which only lanes (where whole) and form are constants, to one or two
