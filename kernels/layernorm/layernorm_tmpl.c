@@ -16,6 +16,10 @@ enum { BATCH = 16, BATCH_FLOATS = 1024 };
 /* Columns after which the forward call turns from writing a row to reading the next. */
 enum { PIECE = 1024 };
 
+/* Whether the backward call asks for a line again while it writes. Vectors of less than a line have no time for that.
+ */
+enum { ASKS_AGAIN = (int)VEC_LANES >= (int)WALK_LINE };
+
 struct batch {
     int64_t first, rows;
 };
@@ -250,8 +254,10 @@ WALK_INLINE void gradient_terms(const void *arg, int64_t j, int64_t lanes, int r
 
 WALK_INLINE void gradient_vector(const struct gradient *g, int64_t j, int64_t lanes, bool relu, bool stream)
 {
-    ask(g->later_x, j);
-    ask(g->later_dy, j);
+    if (ASKS_AGAIN) {
+        ask(g->later_x, j);
+        ask(g->later_dy, j);
+    }
     const vec x = walk_load(g->x + j, lanes), z = relu ? vec_max(vec_zero(), x) : x;
     const vec around = vec_sub(weighted(g, j, walk_load(g->dy + j, lanes), lanes), g->mean_h);
     vec v = vec_mul(g->statistics.inverse_std, vec_fnma(normalised(&g->statistics, z), g->mean_ha, around));
