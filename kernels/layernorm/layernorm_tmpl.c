@@ -16,9 +16,9 @@ enum { BATCH = 16, BATCH_FLOATS = 1024 };
 /* Columns after which the forward call turns from writing a row to reading the next. */
 enum { PIECE = 1024 };
 
-/* Whether the backward call asks for a line again while it writes. Vectors of less than a line have no time for that.
- */
-enum { ASKS_AGAIN = (int)VEC_LANES >= (int)WALK_LINE };
+/* Whether the backward call asks for a line again while it writes, and the most columns with which it asks at all.
+ * Vectors of less than a line have no time for that, and the hardware's prefetchers follow long rows. */
+enum { ASKS_AGAIN = (int)VEC_LANES >= (int)WALK_LINE, ASKED_COLS = ASKS_AGAIN ? INT32_MAX : 4096 };
 
 struct batch {
     int64_t first, rows;
@@ -214,6 +214,7 @@ struct gradient {
     struct statistics statistics;
     float *strip_weight, *strip_bias; /* or NULL */
     float *dx;
+    bool asks;
     vec mean_h, mean_ha;
 };
 
@@ -228,7 +229,8 @@ WALK_INLINE struct gradient gradient_at(const struct gm_layernorm_block *b, cons
                              .statistics = statistics_at(b->saved + i * GM_LAYERNORM_SAVED),
                              .strip_weight = b->strip,
                              .strip_bias = b->strip ? b->strip + b->cols : NULL,
-                             .dx = b->out + i * b->ldout};
+                             .dx = b->out + i * b->ldout,
+                             .asks = b->cols <= ASKED_COLS};
 }
 
 WALK_INLINE vec weighted(const struct gradient *g, int64_t j, vec dy, int64_t lanes)
@@ -240,8 +242,10 @@ WALK_INLINE vec weighted(const struct gradient *g, int64_t j, vec dy, int64_t la
 WALK_INLINE void gradient_terms(const void *arg, int64_t j, int64_t lanes, int relu, vec *sum, vec *dot)
 {
     const struct gradient *g = arg;
-    ask(g->later_x, j);
-    ask(g->later_dy, j);
+    if (g->asks) {
+        ask(g->later_x, j);
+        ask(g->later_dy, j);
+    }
     const vec a = normalised(&g->statistics, rectified(g->x + j, lanes, relu));
     const vec dy = walk_load(g->dy + j, lanes), h = weighted(g, j, dy, lanes);
     *sum = vec_add(*sum, h);
