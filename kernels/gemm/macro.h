@@ -69,6 +69,19 @@ static inline void ask_for_next_panel(const struct gm_gemm_block *x, int64_t j, 
     }
 }
 
+/* The ends of a tile's rows of C; the tile computes while they come. Into the second-level cache: rows a multiple of 4
+ * KiB apart share one set of the first, which holds 8 lines. */
+static inline void ask_for_c(const struct tile *t, int64_t rows)
+{
+    if (t->stream)
+        return;
+    const float *c = t->old;
+    for (int64_t i = 0; i < rows; i++, c += t->ldold) {
+        __builtin_prefetch(c, 1, 2);
+        __builtin_prefetch(c + t->cols - 1, 1, 2);
+    }
+}
+
 /* One panel of B times all rows. B in place is packed by the first tile that reads it, for those after it. */
 static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
 {
@@ -124,6 +137,7 @@ static inline void multiply_panel(const struct gm_gemm_block *x, int64_t j)
             tile.next_a = x->next_a ? x->next_a : x->a;
         tile.c = x->c + i * x->ldc + j;
         tile.old = x->old ? x->old + i * x->ldold + j : tile.c;
+        ask_for_c(&tile, rows);
         tile_of[by_rows][in_place][rows][tile_vecs](&tile);
         if (in_place) {
             in_place = false;

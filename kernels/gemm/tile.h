@@ -74,12 +74,24 @@ static __attribute__((noinline)) void finish_sums(int rows, int vecs, const stru
     }
 }
 
-/* C = alpha sum + beta C. A part of a vector costs AVX2 several stores: full tiles have none. */
-static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite, bool stream,
-                                                             float alpha, const struct tile *t,
+/* Left out where alpha is 1. */
+static inline __attribute__((always_inline)) void scale_sums(int rows, int vecs, float alpha,
                                                              vec sum[TILE_ROWS][TILE_VECS])
 {
-    const vec a = vec_set(alpha), beta = vec_set(t->beta);
+    const vec factor = vec_set(alpha);
+    GM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        GM_UNROLL
+        for (int v = 0; v < vecs; v++)
+            sum[i][v] = vec_mul(factor, sum[i][v]);
+    }
+}
+
+/* C = sum + beta C. A part of a vector costs AVX2 several stores: full tiles have none. */
+static inline __attribute__((always_inline)) void store_tile(int rows, int vecs, bool full, bool overwrite, bool stream,
+                                                             const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])
+{
+    const vec beta = vec_set(t->beta);
     const int64_t last = t->cols - (vecs - 1) * VEC_LANES;
     float *c = t->c;
     const float *old = t->old;
@@ -90,7 +102,7 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
             const bool whole = full || v < vecs - 1;
             float *p = c + v * VEC_LANES;
             const float *q = old + v * VEC_LANES;
-            vec x = vec_mul(a, sum[i][v]);
+            vec x = sum[i][v];
             if (!overwrite)
                 x = vec_fma(beta, whole ? vec_load(q) : vec_load_n(q, last), x);
             if (whole && stream)
@@ -105,22 +117,22 @@ static inline __attribute__((always_inline)) void store_tile(int rows, int vecs,
     }
 }
 
+/* The sums are scaled by alpha, unless a finish does that. */
 GM_TILE void end_tile(int rows, int vecs, const struct tile *t, vec sum[TILE_ROWS][TILE_VECS])
 {
     const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f || t->finish;
-    const float alpha = t->finish ? 1.0f : t->alpha;
     if (t->finish)
         finish_sums(rows, vecs, t, sum);
     if (full && t->stream)
-        store_tile(rows, vecs, true, true, true, alpha, t, sum);
+        store_tile(rows, vecs, true, true, true, t, sum);
     else if (full && overwrite)
-        store_tile(rows, vecs, true, true, false, alpha, t, sum);
+        store_tile(rows, vecs, true, true, false, t, sum);
     else if (full)
-        store_tile(rows, vecs, true, false, false, alpha, t, sum);
+        store_tile(rows, vecs, true, false, false, t, sum);
     else if (overwrite)
-        store_tile(rows, vecs, false, true, false, alpha, t, sum);
+        store_tile(rows, vecs, false, true, false, t, sum);
     else
-        store_tile(rows, vecs, false, false, false, alpha, t, sum);
+        store_tile(rows, vecs, false, false, false, t, sum);
 }
 
 /* Rarer ends, each a function of its own for all tiles of its size: inline in every tile they make half of the library.
@@ -317,10 +329,6 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
     vec sum[TILE_ROWS][TILE_VECS];
     GM_UNROLL
     for (int i = 0; i < rows; i++) {
-        if (far && !t->stream) {
-            __builtin_prefetch(t->old + i * t->ldold, 1, 2);
-            __builtin_prefetch(t->old + i * t->ldold + t->cols - 1, 1, 2);
-        }
         GM_UNROLL
         for (int v = 0; v < vecs; v++)
             sum[i][v] = vec_zero();
@@ -333,12 +341,14 @@ GM_TILE void multiply_tile(int rows, int vecs, bool by_rows, enum place_of_b pla
     multiply_rest(rows, vecs, by_rows, place, t, &at, k, sum);
 
     const bool full = t->cols == vecs * VEC_LANES, overwrite = t->beta == 0.0f, plain = !t->finish && !t->stream;
+    if (!t->finish && t->alpha != 1.0f)
+        scale_sums(rows, vecs, t->alpha, sum);
     if (plain && full && overwrite)
-        store_tile(rows, vecs, true, true, false, t->alpha, t, sum);
+        store_tile(rows, vecs, true, true, false, t, sum);
     else if (plain && full && far)
-        store_tile(rows, vecs, true, false, false, t->alpha, t, sum);
+        store_tile(rows, vecs, true, false, false, t, sum);
     else if (plain && overwrite && !far)
-        store_tile(rows, vecs, false, true, false, t->alpha, t, sum);
+        store_tile(rows, vecs, false, true, false, t, sum);
     else
         end_elsewhere(rows, vecs, t, sum);
 }
