@@ -24,16 +24,17 @@ struct direct {
     float *workspace;
 };
 
-/* A that runs along its rows is read a line for each k. That is too much for the first-level cache if all lines fall
- * into one set, and if many panels of B read them again; so is A that runs along k if there are more panels, which a B
- * packed beforehand may have. */
+/* A transposed A is read a line for each k. That is too much if all lines fall into one set of the first-level cache,
+ * or if many panels of B read them and a tile takes less than half a line. So is A that runs along k if many panels
+ * read it again, which a B packed beforehand may have. */
 static bool must_pack(const struct gm_gemm_kernels *kernels, const struct gm_gemm_product *p)
 {
-    enum { PANELS = 4, PACKED_PANELS = 16, PACKED_ROWS = 28 };
-    if (p->b->kind == GM_GEMM_PACKED && p->n > PACKED_PANELS * kernels->nr && p->m > PACKED_ROWS)
+    enum { HALF_LINE = 8, PANELS = 4, PACKED_PANELS = 16, PACKED_ROWS = 28 };
+    if (p->a->kind != GM_GEMM_PLAIN)
         return true;
-    return p->a->kind != GM_GEMM_PLAIN ||
-           (p->a->transposed && (kernels->whole_rows || p->a->ld % 1024 == 0 || p->n > PANELS * kernels->nr));
+    if (p->a->transposed)
+        return kernels->whole_rows || p->a->ld % 1024 == 0 || (kernels->mr < HALF_LINE && p->n > PANELS * kernels->nr);
+    return p->b->kind == GM_GEMM_PACKED && p->n > PACKED_PANELS * kernels->nr && p->m > PACKED_ROWS;
 }
 
 /* Elements of C up to which k is cut, and of one whose sides are at most SPLIT_SIDE; least k of a part, most parts, and
@@ -61,10 +62,13 @@ static int64_t count_chunks(const struct gm_gemm_product *p, int64_t row_pieces,
     return gm_min_i64(gm_round_up(gm_max_i64(worth, 1), threads), most);
 }
 
-/* Column chunks among so many, about as wide as the others are high: then A and B are read and packed least often in
- * all. */
-static int64_t count_col_chunks(const struct gm_gemm_product *p, int64_t chunks)
+/* Column chunks among so many, about as wide as the others are high: then A and B are read least often in all. Where
+ * every row chunk would pack B anew, columns alone are cut, unless few panels would share out badly. */
+static int64_t count_col_chunks(const struct gm_gemm_kernels *kernels, const struct gm_gemm_product *p, int64_t chunks)
 {
+    const bool packs_b_alone = p->b->kind == GM_GEMM_PLAIN && p->b->transposed && !p->a->transposed;
+    if (packs_b_alone && 2 * p->n >= 3 * chunks * kernels->nr)
+        return chunks;
     int64_t cols = 1;
     for (int64_t i = 2; i <= chunks; i++)
         if (chunks % i == 0 && (double)i * (double)i * (double)p->m <= (double)chunks * (double)p->n)
@@ -84,13 +88,17 @@ static struct direct share_out(const gm_context *context, const struct gm_gemm_p
     d.row_pieces = gm_ceil_div(p->m, piece_rows);
     d.panels = gm_ceil_div(p->n, kernels->nr);
     const int64_t chunks = threads == 1 || d.parts > 1 ? 1 : count_chunks(p, d.row_pieces, threads);
-    const int64_t most_pieces = gm_max_i64(1, CHUNK_A_FLOATS / (depth * piece_rows));
-    const int64_t fitting = gm_ceil_div(d.row_pieces, most_pieces), rows = chunks / count_col_chunks(p, chunks);
-    d.row_chunks = gm_min_i64(fitting > rows && chunks > 1 ? gm_round_up(fitting, threads) : gm_max_i64(fitting, rows),
-                              d.row_pieces);
+    const int64_t fit = gm_max_i64(1, CHUNK_A_FLOATS / (depth * piece_rows));
+    const bool costly = threads > 1 || p->b->transposed; /* to cut once more, rather than to read A from further away */
+    const int64_t least_rows = gm_max_i64(1, (d.row_pieces + (costly ? fit / 2 : fit - 1)) / fit);
+    const int64_t rows = chunks / count_col_chunks(kernels, p, chunks);
+    d.row_chunks =
+        gm_min_i64(least_rows > rows && chunks > 1 ? gm_round_up(least_rows, threads) : gm_max_i64(least_rows, rows),
+                   d.row_pieces);
     d.col_chunks = gm_min_i64(gm_ceil_div(chunks, d.row_chunks), d.panels);
-    const int64_t chunk_rows = gm_round_up(gm_ceil_div(d.row_pieces, d.row_chunks) * piece_rows, kernels->mr);
-    d.packed_a = d.pack_a ? gm_round_up(chunk_rows * depth + kernels->slack, GM_CACHE_LINE) : 0;
+    /* As much as any chunk of as many rows or fewer may take: the workspace for a product serves lower ones, too. */
+    const int64_t most_rows = gm_round_up(gm_min_i64(d.row_pieces, gm_ceil_div(3 * fit, 2)) * piece_rows, kernels->mr);
+    d.packed_a = d.pack_a ? gm_round_up(most_rows * depth + kernels->slack, GM_CACHE_LINE) : 0;
     d.panel = panel_floats(kernels, depth);
     return d;
 }
@@ -240,7 +248,7 @@ gm_status gm_gemm_direct_run(gm_context *context, const struct gm_gemm_product *
 
 size_t gm_gemm_direct_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k, int64_t row_grain)
 {
-    const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
+    const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED, .transposed = true}; /* takes most */
     const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
     const struct direct d = share_out(context, &p, row_grain, gm_gemm_threads(context, m, n, k));
     return gm_workspace_bytes((size_t)(context->threads * (d.packed_a + d.panel)) * sizeof(float)) +
@@ -260,7 +268,7 @@ void gm_gemm_direct_run_serially(const gm_context *context, const struct gm_gemm
 
 size_t gm_gemm_direct_serial_workspace(const gm_context *context, int64_t m, int64_t n, int64_t k)
 {
-    const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED};
+    const struct gm_gemm_source packed = {.kind = GM_GEMM_NORMALISED, .transposed = true}; /* takes most */
     const struct gm_gemm_product p = {m, n, k, &packed, &packed, NULL};
     const struct direct d = share_out(context, &p, 1, 1);
     return gm_workspace_bytes((size_t)(d.packed_a + d.panel) * sizeof(float));

@@ -27,10 +27,10 @@ static void mirror(gm_context *context, const struct gm_gemm_product *p)
  * read it. */
 enum { DIRECT_PANELS = 8, DIRECT_PLAIN_PANELS = 32 };
 
-/* Rows up to which a B that is stored plain is best read where it is. */
-enum { DIRECT_ROWS = 28 };
+/* Rows, and k, up to which a B that is stored plain is best read where it is. */
+enum { DIRECT_ROWS = 28, DIRECT_DEPTH = 64 };
 
-/* Rows of B a multiple of 4 KiB apart are read well only by whoever packs many panels at once. */
+/* Many rows of B a multiple of 4 KiB apart are read well only by whoever packs many panels at once. */
 static bool rows_clash(const struct gm_gemm_source *b)
 {
     return b->ld % 1024 == 0;
@@ -56,7 +56,8 @@ bool gm_gemm_direct_pays(const gm_context *context, const struct gm_gemm_product
     if (p->n <= DIRECT_PANELS * nr)
         return true;
     const bool plain = p->b->kind == GM_GEMM_PLAIN && !p->b->transposed;
-    return plain && (p->m <= DIRECT_ROWS || (p->n <= DIRECT_PLAIN_PANELS * nr && !rows_clash(p->b)));
+    return plain &&
+           (p->m <= DIRECT_ROWS || (p->n <= DIRECT_PLAIN_PANELS * nr && (p->k <= DIRECT_DEPTH || !rows_clash(p->b))));
 }
 
 gm_status gm_gemm_run_product(gm_context *context, const struct gm_gemm_product *p)
