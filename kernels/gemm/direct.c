@@ -82,7 +82,7 @@ static struct direct share_out(const gm_context *context, const struct gm_gemm_p
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     struct direct d = {.kernels = kernels, .product = p, .pack_a = must_pack(kernels, p), .row_grain = row_grain};
     d.parts = gm_gemm_parts(p);
-    d.depth_blocks = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), kernels->depth));
+    d.depth_blocks = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), gm_gemm_depth(kernels, p->n)));
     const int64_t depth = gm_max_i64(1, gm_ceil_div(gm_ceil_div(p->k, d.parts), d.depth_blocks));
     const int64_t piece_rows = gm_max_i64(row_grain, kernels->mr);
     d.row_pieces = gm_ceil_div(p->m, piece_rows);
@@ -196,7 +196,7 @@ static struct direct single(const gm_context *context, const struct gm_gemm_prod
 /* So small a product that working out how to share it would take as long. */
 static bool is_one_chunk(const gm_context *context, const struct gm_gemm_product *p, int64_t threads)
 {
-    return threads == 1 && p->k <= context->kernels.gemm->depth && p->m <= CHUNK_A_FLOATS &&
+    return threads == 1 && p->k <= gm_gemm_depth(context->kernels.gemm, p->n) && p->m <= CHUNK_A_FLOATS &&
            p->m * p->k <= CHUNK_A_FLOATS && !must_pack(context->kernels.gemm, p);
 }
 

@@ -24,6 +24,15 @@ static inline int64_t gm_gemm_threads(const gm_context *context, int64_t m, int6
     return serial ? 1 : context->threads;
 }
 
+/* Most k in one block. Deeper blocks update C less often; but the shared way packs 2 MiB of A and B at a time, so there
+ * are numbers of columns that fit in it at a lesser depth alone, and A is packed once. This decides bits. */
+static inline int64_t gm_gemm_depth(const struct gm_gemm_kernels *kernels, int64_t n)
+{
+    const int64_t most_floats = 416 << 10;
+    return n * kernels->depth > most_floats && n * kernels->depth_wide <= most_floats ? kernels->depth_wide
+                                                                                      : kernels->depth;
+}
+
 /* Everything in the nearest caches, and so small that whatever is done beside the tiles would show: for
  * multiply_near(). */
 static inline bool gm_gemm_is_near(bool ta, bool tb, int64_t m, int64_t n, int64_t k)

@@ -10,6 +10,7 @@ const struct gm_gemm_kernels GM_ENTRY(gm_gemm_f32) = {
     .nr = TILE_COLS,
     .slack = VEC_LANES,
     .depth = DEPTH_MOST,
+    .depth_wide = DEPTH_WIDE,
     .whole_rows = WHOLE_ROWS,
     .least_panel = FEW_SUMS,
     .pack_a = pack_a,

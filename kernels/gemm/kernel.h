@@ -65,6 +65,7 @@ struct gm_gemm_kernels {
     const char *name;
     int64_t mr, nr, slack;
     int64_t depth;       /* most k in one block */
+    int64_t depth_wide;  /* the same for a C so wide that deeper blocks of B would not be packed whole */
     bool whole_rows;     /* a tile reads mr rows of A whatever its rows are: a transposed A must be packed */
     int64_t least_panel; /* floats of a panel's buffer, whatever the depth */
 

@@ -97,7 +97,7 @@ static struct plan make_plan(const gm_context *context, int64_t m, int64_t n, in
     const struct gm_gemm_kernels *kernels = context->kernels.gemm;
     struct plan plan;
     plan.threads = gm_gemm_threads(context, m, n, k);
-    plan.depth_blocks = gm_max_i64(1, gm_ceil_div(k, kernels->depth));
+    plan.depth_blocks = gm_max_i64(1, gm_ceil_div(k, gm_gemm_depth(kernels, n)));
     plan.depth = gm_max_i64(1, gm_ceil_div(k, plan.depth_blocks));
     const int64_t slot_panels = gm_max_i64(SLOT_PANELS, gm_ceil_div(SLOT_COLS, kernels->nr));
     plan.grain = kind == GM_GEMM_LOSS ? slot_panels * kernels->nr : kernels->nr;

@@ -26,8 +26,8 @@
 #define GM_TILE static inline __attribute__((always_inline))
 #endif
 
-/* Defines TILE_ROWS, TILE_VECS, WHOLE_ROWS (kernel.h), STEPS, DEPTH_MOST, MICRO_NAME, MICRO_ROWS, MICRO_VECS,
- * transpose() and step(). */
+/* Defines TILE_ROWS, TILE_VECS, WHOLE_ROWS (kernel.h), STEPS, DEPTH_MOST, DEPTH_WIDE, MICRO_NAME, MICRO_ROWS,
+ * MICRO_VECS, transpose() and step(). */
 #include GM_MICRO_HEADER
 
 enum { TILE_COLS = TILE_VECS * VEC_LANES };

@@ -4,7 +4,7 @@
 
 #include "simd/simd.h"
 
-enum { TILE_ROWS = 6, TILE_VECS = 2, WHOLE_ROWS = 0, STEPS = 4, DEPTH_MOST = 320 };
+enum { TILE_ROWS = 6, TILE_VECS = 2, WHOLE_ROWS = 0, STEPS = 4, DEPTH_MOST = 320, DEPTH_WIDE = 320 };
 
 #define MICRO_NAME "avx2 6x16"
 #define MICRO_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)

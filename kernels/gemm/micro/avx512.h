@@ -5,7 +5,7 @@
 
 #include "simd/simd.h"
 
-enum { TILE_ROWS = 14, TILE_VECS = 2, WHOLE_ROWS = 0, STEPS = 1, DEPTH_MOST = 384 };
+enum { TILE_ROWS = 14, TILE_VECS = 2, WHOLE_ROWS = 0, STEPS = 1, DEPTH_MOST = 512, DEPTH_WIDE = 384 };
 
 #define MICRO_NAME "avx512 14x32"
 #define MICRO_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)

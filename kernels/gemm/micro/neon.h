@@ -4,7 +4,7 @@
 
 #include "simd/simd.h"
 
-enum { TILE_ROWS = 8, TILE_VECS = 3, WHOLE_ROWS = 1, STEPS = 1, DEPTH_MOST = 384 };
+enum { TILE_ROWS = 8, TILE_VECS = 3, WHOLE_ROWS = 1, STEPS = 1, DEPTH_MOST = 384, DEPTH_WIDE = 384 };
 
 #define MICRO_NAME "neon 8x12"
 #define MICRO_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)

@@ -4,7 +4,7 @@
 
 #include "simd/simd.h"
 
-enum { TILE_ROWS = 4, TILE_VECS = 4, WHOLE_ROWS = 0, STEPS = 1, DEPTH_MOST = 256 };
+enum { TILE_ROWS = 4, TILE_VECS = 4, WHOLE_ROWS = 0, STEPS = 1, DEPTH_MOST = 256, DEPTH_WIDE = 256 };
 
 #define MICRO_NAME "scalar 4x4"
 #define MICRO_ROWS(X) X(1) X(2) X(3) X(4)
